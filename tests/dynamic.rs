@@ -136,6 +136,19 @@ async fn a_description_says_what_the_trait_says() {
     assert_eq!(signature, expected);
 }
 
+/// The registry takes connections and says nothing.
+#[tokio::test(start_paused = true)]
+async fn the_time_for_a_description_holds_for_the_registry_too() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("dubhe://{}", silent.local_addr().unwrap());
+    let (limit, begun) = (Duration::from_millis(300), tokio::time::Instant::now());
+    let [one, other] = [0, 1].map(|_| support::consumer(&address, ""));
+    let status = one.dynamic_within(&orders(), limit).await.unwrap_err();
+    assert_eq!(status.delivery(), Delivery::NotSent);
+    other.describe(&orders(), limit).await.unwrap_err();
+    assert!(begun.elapsed() < limit * 3, "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_description_is_told_whatever_is_chosen_for_all_services() {
     let registry = memory();

@@ -70,8 +70,11 @@ pub(crate) async fn client(
     service: &ServiceKey,
     call: &CallArgs,
 ) -> Result<DynamicClient, Failure> {
-    let timeout = call.timeout.unwrap_or(Duration::MAX);
-    match consumer.dynamic_within(service, timeout).await {
+    let made = match call.timeout {
+        Some(timeout) => consumer.dynamic_within(service, timeout).await,
+        None => consumer.dynamic(service).await,
+    };
+    match made {
         Err(status) if is_nobody(&status) => Err(nobody(consumer, service, status).await),
         Err(status) if status.code() == Code::DeadlineExceeded => Err(match call.timeout {
             Some(timeout) => status.with_hint(format!("--timeout {}", show_duration(timeout))),

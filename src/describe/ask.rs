@@ -8,10 +8,12 @@ use cluster::DirectoryOptions;
 use rpc_core::client::{CallOptions, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{
-    Code, Deadline, Error, Instance, Method, ServiceKey, Snapshot, Source, Status, Subscription,
+    Code, Deadline, Delivery, Error, Instance, Method, ServiceKey, Snapshot, Source, Status,
+    Subscription, runtime,
 };
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 
 use super::serve::{DESCRIBE, Describe, DescribeClient};
 use super::types::{GateDescription, ServiceDescription};
@@ -153,13 +155,34 @@ impl Consumer {
         .await)
     }
 
+    /// The service of this key, in use.
+    ///
+    /// # Errors
+    /// It cannot be set up; registry or config centre have not answered by the deadline.
+    pub(crate) async fn service_until(
+        &self,
+        key: &ServiceKey,
+        deadline: Deadline,
+    ) -> Result<Arc<UsedService>, Status> {
+        runtime::with_timers()?;
+        match timeout_at(deadline.instant(), self.0.service(key)).await {
+            Ok(used) => used.map_err(set_up),
+            Err(_) => Err(Status::deadline_exceeded(format!(
+                "no instance of {key} is known in time: registry {} or its config centre has not answered; \
+                 check that it is running and reachable, or wait longer",
+                self.0.registry.address()
+            ))
+            .with_delivery(Delivery::NotSent)),
+        }
+    }
+
     /// The instances in the directory of `service`, once there are any.
     async fn instances_to_ask(
         &self,
         service: &ServiceKey,
         deadline: Deadline,
     ) -> Result<Vec<Instance>, Status> {
-        let used = self.0.service(service).await.map_err(set_up)?;
+        let used = self.service_until(service, deadline).await?;
         let directory = &used.directory;
         directory.wait_ready(deadline).await;
         let endpoints = directory.endpoints();

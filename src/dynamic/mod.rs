@@ -15,8 +15,8 @@ use std::time::Duration;
 use rpc_core::__private::Bytes;
 use rpc_core::client::{CallOptions, Stub};
 use rpc_core::{
-    Body, BuildContext, Codec, Codecs, Delivery, Error, Method, MethodKind, Reply, ServiceKey,
-    Status,
+    Body, BuildContext, Codec, Codecs, Deadline, Delivery, Error, Method, MethodKind, Reply,
+    ServiceKey, Status,
 };
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ pub struct DynamicClient {
 
 impl Consumer {
     /// A client of `service` that needs no stub: its methods are those that an instance describes.
-    /// Waits at most 3 s for that.
+    /// Waits at most 3 s in all.
     ///
     /// # Errors
     /// No instance is known, can be reached or describes itself; settings for methods or arguments
@@ -76,8 +76,8 @@ impl Consumer {
         self.dynamic_within(service, DESCRIBE_TIMEOUT).await
     }
 
-    /// As [`dynamic`](Self::dynamic), but waits at most `timeout` for the description, and 3 s
-    /// whatever it is.
+    /// As [`dynamic`](Self::dynamic), but waits at most `timeout` in all, for the registry as for the
+    /// description; at most 24 h.
     ///
     /// # Errors
     /// As [`dynamic`](Self::dynamic).
@@ -89,9 +89,10 @@ impl Consumer {
         service: &ServiceKey,
         timeout: Duration,
     ) -> Result<DynamicClient, Status> {
+        let deadline = Deadline::after(timeout);
         // In use from the beginning on, so that list and rules are not asked for again, and told twice.
-        let used = self.0.service(service).await.map_err(set_up)?;
-        let description = self.describe(service, timeout.min(DESCRIBE_TIMEOUT)).await;
+        let used = self.service_until(service, deadline).await?;
+        let description = self.describe(service, deadline.remaining()).await;
         // Whatever became of asking, the call itself was not sent.
         let description = description.map_err(|status| status.with_delivery(Delivery::NotSent))?;
         let names = description.methods.iter().map(|method| method.name.as_str());
