@@ -1,4 +1,4 @@
-//! Who calls a service, for `dubhe ls SERVICE`.
+//! The consumers of a service, for `dubhe ls SERVICE`.
 
 use dubhe::{Consumer, Error, ListedConsumer, ServiceKey};
 use serde_json::{Value, json};
@@ -7,11 +7,16 @@ use crate::failure::CommandResult;
 use crate::output::{self, TextTable, age, since};
 
 /// The consumers of a service, or why they are not known. Those cost nobody the rest of the list.
-pub(crate) struct ServiceCallers(Result<Option<Vec<ListedConsumer>>, Error>);
+pub(crate) struct ServiceConsumers(Result<Option<Vec<ListedConsumer>>, Error>);
 
-impl ServiceCallers {
+impl ServiceConsumers {
     pub(crate) async fn of(consumer: &Consumer, service: &ServiceKey) -> Self {
         Self(consumer.consumers(service).await)
+    }
+
+    /// Whether there are some, as far as is known.
+    pub(crate) fn are_there(&self) -> bool {
+        matches!(&self.0, Ok(Some(consumers)) if !consumers.is_empty())
     }
 
     /// `null` where they are not known.

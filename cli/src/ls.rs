@@ -9,7 +9,7 @@ use dubhe::describe::ServiceDescription;
 use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
-use crate::consumers::ServiceCallers;
+use crate::consumers::ServiceConsumers;
 use crate::failure::{CommandResult, Failure};
 use crate::methods::Methods;
 use crate::options::Options;
@@ -145,7 +145,6 @@ type Described = HashMap<Arc<str>, Result<ServiceDescription, Status>>;
 pub(crate) struct ListedService {
     service: ServiceKey,
     pub(crate) instances: Vec<Instance>,
-    callers: ServiceCallers,
     described: Described,
     /// Why none was asked.
     unasked: Option<Status>,
@@ -157,8 +156,33 @@ impl ListedService {
         if instances.is_empty() {
             return Err(target::unknown(&service, &consumer.services().await?));
         }
-        // Asked before this process is one of them.
-        let callers = ServiceCallers::of(consumer, &service).await;
+        Self::asked(consumer, service, instances).await
+    }
+
+    /// The service with its consumers; it may have those alone.
+    async fn with_consumers(
+        consumer: &Consumer,
+        service: ServiceKey,
+    ) -> Result<(Self, ServiceConsumers), Failure> {
+        // Before this process is one of them.
+        let consumers = ServiceConsumers::of(consumer, &service).await;
+        let instances = consumer.instances(&service).await?;
+        let listed = match instances.is_empty() {
+            true if consumers.are_there() => {
+                Self { service, instances, described: Described::new(), unasked: None }
+            }
+            true => return Err(target::unknown(&service, &consumer.services().await?)),
+            false => Self::asked(consumer, service, instances).await?,
+        };
+        Ok((listed, consumers))
+    }
+
+    /// Asks the instances what they are.
+    async fn asked(
+        consumer: &Consumer,
+        service: ServiceKey,
+        instances: Vec<Instance>,
+    ) -> Result<Self, Failure> {
         // None of them may be for this consumer, such as those that serve HTTP alone; they are
         // listed.
         let (described, unasked): (Described, _) =
@@ -169,7 +193,7 @@ impl ListedService {
         if let Some(status) = nowhere(&described) {
             return Err(Failure::failed(status.message()));
         }
-        Ok(Self { service, instances, callers, described, unasked })
+        Ok(Self { service, instances, described, unasked })
     }
 
     /// Whether the instance can be reached, as [`state`] has it, and the reason if it does not say so.
@@ -191,20 +215,29 @@ impl ListedService {
     }
 
     /// Prints it, of its methods only `method` if there is one.
-    fn print(&self, method: Option<&str>, options: &Options) -> CommandResult {
-        let Self { service, instances, callers, described, unasked } = self;
+    fn print(
+        &self,
+        consumers: &ServiceConsumers,
+        method: Option<&str>,
+        options: &Options,
+    ) -> CommandResult {
+        let Self { service, instances, described, unasked } = self;
         let shown = self.description().map(|of| Methods::of(of, method)).transpose()?;
         if options.json {
             let instances: Vec<Value> =
                 instances.iter().map(|instance| instance_json(instance, described)).collect();
-            callers.note()?;
+            consumers.note()?;
             return output::json(&json!({
                 "service": service.as_str(),
                 "instances": instances,
                 "methods": shown.as_ref().map(Methods::json),
                 "types": shown.as_ref().map(Methods::types_json),
-                "consumers": callers.json(),
+                "consumers": consumers.json(),
             }));
+        }
+        if instances.is_empty() {
+            output::text("no provider\n")?;
+            return consumers.print();
         }
         for instance in instances {
             let Some(Err(status)) = described.get(&instance.address) else { continue };
@@ -222,20 +255,20 @@ impl ListedService {
             (None, Some(why)) => output::text(format_args!("\nnot asked: {}\n", why.message()))?,
             (None, None) => output::text("\nno instance describes its methods\n")?,
         }
-        callers.print()
+        consumers.print()
     }
 }
 
 /// The service of this name, or else a method of one, which a group and a service look like.
 async fn one(consumer: &Consumer, name: ServiceKey, options: &Options) -> CommandResult {
     let method = name.as_str().parse::<MethodTarget>();
-    let failure = match ListedService::of(consumer, name).await {
-        Ok(listing) => return listing.print(None, options),
+    let failure = match ListedService::with_consumers(consumer, name).await {
+        Ok((listed, consumers)) => return listed.print(&consumers, None, options),
         Err(failure) => failure,
     };
     let Ok(MethodTarget { service, method }) = method else { return Err(failure) };
-    match ListedService::of(consumer, service.clone()).await {
-        Ok(listing) => listing.print(Some(&method), options),
+    match ListedService::with_consumers(consumer, service.clone()).await {
+        Ok((listed, consumers)) => listed.print(&consumers, Some(&method), options),
         // Names of groups have no dots, as a rule, and those of interfaces do.
         Err(of_service) if service.interface().contains('.') => Err(of_service),
         Err(_) => Err(failure),

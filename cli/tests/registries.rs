@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use dubhe::Consumer;
 use serde_json::{Value, json};
 use servers::{
     Dnsmasq, EtcdHand, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble,
@@ -42,7 +43,7 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     with(registry, &["idl", "test.Stock"]).await.code(0).prints("service Stock");
     with(registry, &["call", "test.Stock/left", r#"["a", 1]"#]).await.code(0).prints("99");
     with(registry, &["explain", "test.Stock/left"]).await.code(0).prints(provider.address());
-    who_calls(registry).await;
+    let _caller = who_calls(registry).await;
     with(registry, &["config", "test.Stock"]).await.code(0).prints("consumer.timeout");
     let seen = doctor(registry, &["test.Stock"], 0).await;
     has(&seen, "server", "ok", server);
@@ -52,10 +53,26 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     has(&seen, "registered", "ok", "1 services, 1 instances, of shelf");
     has(&seen, "instance", "ok", "accepts and answers");
     provider.shutdown().await;
+    who_waits(registry).await;
+}
+
+/// The consumer is listed although nobody serves what it calls.
+async fn who_waits(registry: &str) {
+    let run = with(registry, &["ls", "test.Stock"]).await.code(0);
+    let text = "no provider\n\nCONSUMER   APPLICATION  PID";
+    assert!(run.out.starts_with(text) && run.out.contains("127.0.0.1  till "), "{}", run.out);
+    let shown = with(registry, &["ls", "--json", "test.Stock"]).await.code(0).json();
+    assert_eq!((&shown["instances"], &shown["methods"]), (&json!([]), &Value::Null));
+    // Runs of this command before are among them.
+    let consumers = shown["consumers"].as_array().unwrap();
+    assert!(consumers.iter().any(|it| it["application"] == "till"), "{shown}");
+    // Of a method as of the service, and what nobody calls either is unknown.
+    with(registry, &["ls", "test.Stock/left"]).await.code(0).prints("no provider");
+    with(registry, &["ls", "test.Stok"]).await.code(1);
 }
 
 /// A consumer of the stock is listed while it calls.
-async fn who_calls(registry: &str) {
+async fn who_calls(registry: &str) -> (Consumer, StockClient) {
     let consumer = consumer(registry, "till");
     let stock: StockClient = consumer.client().await.unwrap();
     stock.left("a".to_owned(), 1).await.unwrap();
@@ -75,6 +92,7 @@ async fn who_calls(registry: &str) {
     let table = run.out.split("\n\n").last().unwrap();
     assert!(table.starts_with("CONSUMER   APPLICATION  PID"), "{}", run.out);
     assert!(table.contains("127.0.0.1  till "), "{}", run.out);
+    (consumer, stock)
 }
 
 #[tokio::test]
