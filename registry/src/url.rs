@@ -174,6 +174,17 @@ impl RegistryUrl {
         parts.map(str::to_owned).collect()
     }
 
+    /// Fails if there is a token, which is the password of the user, and no user.
+    pub(crate) fn expect_user_of(&self, token: Option<&str>) -> Result<(), Error> {
+        if !self.user.is_empty() || token.is_none_or(str::is_empty) {
+            return Ok(());
+        }
+        Err(self.wrong(&format!(
+            "its token is a password without a user: write {}://USER@HOST, or leave out the token",
+            self.scheme
+        )))
+    }
+
     /// An error about this address: what is wrong with it and what to write.
     pub(crate) fn wrong(&self, why: &str) -> Error {
         Error::invalid_config(format!("registry address `{self}`: {why}"))

@@ -103,11 +103,7 @@ impl Extension<dyn Registry> for Etcd {
             return Err(url.wrong(&why));
         }
         let token = config.token.clone().filter(|_| url.password.is_empty());
-        if url.user.is_empty() && token.as_ref().is_some_and(|token| !token.is_empty()) {
-            return Err(url.wrong(
-                "its token is a password without a user: write etcd://USER@HOST, or leave out the token",
-            ));
-        }
+        url.expect_user_of(token.as_deref())?;
         let password = token.unwrap_or_else(|| url.password.clone());
         if url.user.is_empty() && !url.password.is_empty()
             || !url.user.is_empty() && password.is_empty()

@@ -29,11 +29,7 @@ impl Nacos {
             );
         }
         let token = config.token.as_ref().filter(|token| !token.is_empty());
-        if url.user.is_empty() && token.is_some() {
-            return Err(url.wrong(
-                "its token is a password without a user: write nacos://USER@HOST, or leave out the token",
-            ));
-        }
+        url.expect_user_of(token.map(String::as_str))?;
         let mut servers = Vec::with_capacity(url.hosts.len());
         for host in &url.hosts {
             let port = host.port.unwrap_or(DEFAULT_PORT).checked_add(GRPC_OFFSET);
