@@ -11,13 +11,13 @@
 //! | `services.rs` | finds every service |
 //! | `survey.rs` | says what stands in the tree, and what of it cannot be used |
 //! | `consumers.rs` | lists this process as a consumer |
-//! | `callers.rs` | finds the consumers of a service |
+//! | `listed_consumers.rs` | finds the consumers of a service |
 
 mod applications;
-mod callers;
 mod consumers;
 mod interfaces;
 mod list_maker;
+mod listed_consumers;
 mod metadata;
 mod patience;
 mod providers;
