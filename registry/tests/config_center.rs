@@ -20,13 +20,11 @@ use dubhe_registry::{
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use world::SOON;
 use world::log::{listen, logged};
 
 /// More than anything here may take, a check each 22.5 to 27 s among it.
 const LIMIT: Duration = Duration::from_secs(37);
-
-/// More than news may take that a watch brings: less than until the next check.
-const SOON: Duration = Duration::from_secs(10);
 
 /// Two clients of one server, and what keeps the server alive.
 struct Place {
