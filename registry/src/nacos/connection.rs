@@ -9,21 +9,24 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rpc_core::Error;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::login::{self, Login, LoginToken};
 use super::messages::{
-    ConnectionSetup, HealthCheck, NacosAsk, NacosOutcome, Named, PushAnswer, PushHead, SUCCESS,
-    ServerAbilities, ServerCheck, ServiceListRequest, code,
+    ConnectionSetup, HealthCheck, NacosAsk, NacosRefusal, Named, Nothing, PushAnswer, PushHead,
+    SUCCESS, ServerAbilities, ServerCheck, ServiceAnswer, ServiceListRequest, code, outcome_of,
+    read_json,
 };
 use super::payload::Payload;
 use super::pushes::Pushes;
+use super::unread_list::{UnreadList, hosts_in};
 use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
+use crate::off_thread::off_thread_if_long;
 use crate::sound;
 use crate::tls::{self, HTTP_2, TlsSettings};
 
@@ -73,14 +76,6 @@ struct Shared {
     pushes: Arc<Pushes>,
     /// Why it ended, once it has.
     end: watch::Sender<Option<String>>,
-}
-
-/// Why a request failed.
-#[derive(Debug)]
-pub(super) struct NacosRefusal {
-    /// Nacos' code; 0 if the server did not answer.
-    pub(super) code: i32,
-    pub(super) why: String,
 }
 
 impl NacosConnection {
@@ -155,6 +150,18 @@ impl NacosConnection {
         self.shared.ask(ask).await
     }
 
+    /// Asks for the list of a service, which may be long, as [`ask`](Self::ask) does.
+    ///
+    /// # Errors
+    /// The server does not answer, or says no.
+    pub(super) async fn ask_list<A>(&self, ask: &A) -> Result<UnreadList, NacosRefusal>
+    where
+        A: NacosAsk<Answer = ServiceAnswer>,
+    {
+        let (answer, json) = self.shared.ask_text(ask).await?;
+        Ok(UnreadList::new(answer, json))
+    }
+
     /// The error of an operation.
     pub(super) fn error(&self, doing: &str, refusal: &NacosRefusal) -> Error {
         self.shared.error(&format!("{doing}: {}", refusal.why))
@@ -175,21 +182,30 @@ impl NacosConnection {
 
 impl Shared {
     async fn ask<A: NacosAsk>(&self, ask: &A) -> Result<A::Answer, NacosRefusal> {
-        let silent = |why| NacosRefusal { code: 0, why };
-        let payload = self.payload(A::KIND, ask).map_err(silent)?;
+        Ok(self.ask_text(ask).await?.0)
+    }
+
+    /// As [`ask`](Self::ask); the answer comes with its text.
+    async fn ask_text<A: NacosAsk>(&self, ask: &A) -> Result<(A::Answer, Bytes), NacosRefusal> {
+        let payload = self.payload(A::KIND, ask).map_err(NacosRefusal::silent)?;
         let mut end = self.end.subscribe();
         let answer = tokio::select! {
             biased;
             answer = self.call(&payload) => answer?,
             ended = end.wait_for(Option::is_some) => {
                 let why = ended.ok().and_then(|end| end.clone());
-                return Err(silent(why.unwrap_or_else(|| "the connection ended".to_owned())));
+                return Err(NacosRefusal::silent(why.as_deref().unwrap_or("the connection ended")));
             }
         };
-        let outcome: NacosOutcome = read(answer.json()).map_err(silent)?;
-        if outcome.result_code == SUCCESS {
-            return read(answer.json()).map_err(silent);
-        }
+        let json = answer.json();
+        let items = hosts_in(&json);
+        let read = move || Ok::<_, String>((outcome_of(&json)?, json));
+        let read = off_thread_if_long(items, read).await.map_err(NacosRefusal::silent)?;
+        let (outcome, json) = read.map_err(NacosRefusal::silent)?;
+        let outcome = match outcome {
+            Ok(answer) => return Ok((answer, json)),
+            Err(outcome) => outcome,
+        };
         let code = outcome.error_code;
         if code == code::UNREGISTERED {
             self.finish("it has forgotten this connection".to_owned());
@@ -282,16 +298,13 @@ impl Shared {
 
     /// Whether the server knows the connection; that it does not is no end yet.
     async fn known(&self) -> Result<(), NacosRefusal> {
-        let silent = |why| NacosRefusal { code: 0, why };
-        let payload = self.payload(HealthCheck::KIND, &HealthCheck {}).map_err(silent)?;
-        let outcome: NacosOutcome = read(self.call(&payload).await?.json()).map_err(silent)?;
-        match outcome.result_code == SUCCESS {
-            true => Ok(()),
-            false => {
-                let message = outcome.message.as_deref().unwrap_or_default();
-                Err(self.refusal(outcome.error_code, message))
-            }
-        }
+        let payload = self.payload(HealthCheck::KIND, &HealthCheck {});
+        let json = self.call(&payload.map_err(NacosRefusal::silent)?).await?.json();
+        let outcome = outcome_of::<Nothing>(&json).map_err(NacosRefusal::silent)?;
+        outcome.map(drop).map_err(|outcome| {
+            let message = outcome.message.as_deref().unwrap_or_default();
+            self.refusal(outcome.error_code, message)
+        })
     }
 
     fn finish(&self, why: String) {
@@ -311,9 +324,22 @@ impl Shared {
         format!("registry {}: {}", self.registry, why.replace(char::is_control, " "))
     }
 
+    /// As [`take`](Self::take); what is not understood has no answer.
+    fn take_known(&self, push: &Payload) -> Option<(Payload, bool)> {
+        let taken = self.take(push);
+        taken
+            .inspect_err(|error| {
+                tracing::debug!(
+                    target: "dubhe::registry",
+                    registry = %self.registry, kind = push.kind(), error, "push not understood"
+                );
+            })
+            .ok()
+    }
+
     /// Takes a push; returns our answer to it, and whether the server wants us to go.
     fn take(&self, push: &Payload) -> Result<(Payload, bool), String> {
-        let head: PushHead = read(push.json())?;
+        let head: PushHead = read_json(&push.json())?;
         let answer = |result_code, error_code| PushAnswer {
             request_id: head.request_id.clone(),
             result_code,
@@ -325,7 +351,7 @@ impl Shared {
                 ("NotifySubscriberResponse", answer(SUCCESS, 0))
             }
             "ConfigChangeNotifyRequest" => {
-                self.pushes.config(push.json())?;
+                self.pushes.config(&push.json())?;
                 ("ConfigChangeNotifyResponse", answer(SUCCESS, 0))
             }
             "ClientDetectionRequest" => ("ClientDetectionResponse", answer(SUCCESS, 0)),
@@ -352,19 +378,21 @@ async fn read_all(
     };
     let why = loop {
         match pushed.next().await {
-            Ok(Some(push)) => match shared.take(&push) {
-                Ok((answer, is_last)) => {
-                    // Full: the server does not read, and will notice that itself.
-                    answers.try_send(&answer);
-                    if is_last {
-                        break "it asked us to connect again, to spread its load".to_owned();
+            Ok(Some(push)) => {
+                let (reader, items) = (Arc::clone(&shared), hosts_in(&push.json()));
+                let taken = off_thread_if_long(items, move || reader.take_known(&push)).await;
+                match taken {
+                    Ok(Some((answer, is_last))) => {
+                        // Full: the server does not read, and will notice that itself.
+                        answers.try_send(&answer);
+                        if is_last {
+                            break "it asked us to connect again, to spread its load".to_owned();
+                        }
                     }
+                    Ok(None) => {}
+                    Err(error) => break error.to_string(),
                 }
-                Err(error) => tracing::debug!(
-                    target: "dubhe::registry",
-                    registry = %shared.registry, kind = push.kind(), error, "push not understood"
-                ),
-            },
+            }
             Ok(None) => break "it closed the stream".to_owned(),
             Err(failure) => break failure.to_string(),
         }
@@ -392,10 +420,6 @@ async fn ping(shared: Arc<Shared>) {
 async fn renew(shared: Arc<Shared>, login: Login, tls: Option<TlsSettings>) {
     let log_in = || login.token(&shared.registry, &shared.server.http, tls.as_ref());
     match login::keep_renewed(&shared.token, log_in).await {}
-}
-
-fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
-    serde_json::from_slice(json).map_err(|error| format!("it sent JSON of another form: {error}"))
 }
 
 // === impl NacosConnection ===

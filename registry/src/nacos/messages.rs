@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(super) trait NacosAsk: Serialize + Sync {
     /// The name of its class, by which the server reads it.
     const KIND: &'static str;
-    type Answer: DeserializeOwned;
+    type Answer: DeserializeOwned + Send + 'static;
 }
 
 /// The part of an answer that says whether the request succeeded.
@@ -26,6 +26,43 @@ pub(super) struct NacosOutcome {
 
 /// The result code of a request that succeeded.
 pub(super) const SUCCESS: i32 = 200;
+
+/// Why a request failed.
+#[derive(Debug)]
+pub(super) struct NacosRefusal {
+    /// Nacos' code; 0 if the server did not answer.
+    pub(super) code: i32,
+    pub(super) why: String,
+}
+
+impl NacosRefusal {
+    /// That of a server that did not answer, or not in a form that we know.
+    pub(super) fn silent(why: impl ToString) -> Self {
+        Self { code: 0, why: why.to_string() }
+    }
+}
+
+/// The answer, or what keeps it from being one.
+///
+/// # Errors
+/// It is of another form.
+pub(super) fn outcome_of<T: DeserializeOwned>(
+    json: &[u8],
+) -> Result<Result<T, NacosOutcome>, String> {
+    let outcome: NacosOutcome = read_json(json)?;
+    match outcome.result_code == SUCCESS {
+        true => read_json(json).map(Ok),
+        false => Ok(Err(outcome)),
+    }
+}
+
+/// Reads what a server sent.
+///
+/// # Errors
+/// It is of another form.
+pub(super) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(json).map_err(|error| format!("it sent JSON of another form: {error}"))
+}
 
 /// Error codes that mean more to us than their message.
 pub(super) mod code {
@@ -182,24 +219,36 @@ impl NacosAsk for ServiceQueryRequest<'_> {
     type Answer = ServiceAnswer;
 }
 
-/// The list of a service.
+/// The list of a service, of which no more is read than which it is.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ServiceAnswer {
+    pub(super) service_info: Option<ListHead>,
+}
+
+/// Which list it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ListHead {
+    /// In some versions with its group: `group@@name`.
+    pub(super) name: Option<String>,
+    /// When the server made the list, in milliseconds by its clock.
+    pub(super) last_ref_time: i64,
+}
+
+/// A list of a service, answered or pushed, of which the hosts are read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WholeList {
     pub(super) service_info: Option<NacosService>,
 }
 
 /// Who provides a service.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct NacosService {
-    /// In some versions with its group: `group@@name`.
-    pub(super) name: Option<String>,
-    pub(super) group_name: Option<String>,
     #[serde(deserialize_with = "hosts")]
-    pub(super) hosts: Option<Vec<NacosHost>>,
-    /// When the server made the list, in milliseconds by its clock.
-    pub(super) last_ref_time: i64,
+    pub(super) hosts: Vec<NacosHost>,
 }
 
 /// A host of a list, or what stands there and cannot be one.
@@ -212,7 +261,7 @@ enum ListedHost {
 
 /// Reads hosts. What cannot be one costs no other: it becomes one without port, which whoever reads the list
 /// leaves out and tells.
-fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<NacosHost>>, D::Error> {
+fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<NacosHost>, D::Error> {
     let host = |listed: ListedHost| match listed {
         ListedHost::Host(host) => host,
         ListedHost::Malformed(value) => {
@@ -221,7 +270,7 @@ fn hosts<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<NacosHost>>, D
         }
     };
     let listed = Option::<Vec<ListedHost>>::deserialize(from)?;
-    Ok(listed.map(|listed| listed.into_iter().map(host).collect()))
+    Ok(listed.unwrap_or_default().into_iter().map(host).collect())
 }
 
 /// Asks for the names of services, a page at a time.
@@ -335,13 +384,6 @@ impl NacosAsk for ConfigBatchListenRequest<'_> {
 pub(super) struct PushHead {
     /// By which it knows our answer.
     pub(super) request_id: Option<String>,
-}
-
-/// The new list of a service.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NotifySubscriber {
-    pub(super) service_info: Option<NacosService>,
 }
 
 /// A configuration has changed.

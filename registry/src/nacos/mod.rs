@@ -20,6 +20,7 @@ mod place;
 mod pushes;
 mod settings;
 mod tree;
+mod unread_list;
 
 use std::fmt;
 use std::sync::Arc;

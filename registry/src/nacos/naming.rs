@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex};
 use rpc_core::Error;
 use tokio::sync::{RwLock, mpsc, watch};
 
-use super::connection::{NacosConnection, NacosRefusal};
+use super::connection::NacosConnection;
 use super::messages::{
-    BatchInstanceRequest, InstanceRequest, NacosHost, NacosService, Named, ServiceListRequest,
+    BatchInstanceRequest, InstanceRequest, NacosHost, NacosRefusal, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
 use super::own_hosts::{NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
+use super::unread_list::UnreadList;
 use crate::lock::locked;
+use crate::off_thread::off_thread_if_long;
 
 /// Names asked for at a time.
 const PAGE: usize = 500;
@@ -102,9 +104,9 @@ impl Naming {
         checks: bool,
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
-        match done.next_step(version, own.hosts().1, checks) {
+        match done.next_step(version, own.version(), checks) {
             NextStep::Nothing => return Ok(()),
-            NextStep::Check if self.has(service, &own.hosts().0).await? => {
+            NextStep::Check if self.has(service, own.hosts().0).await? => {
                 done.confirm();
                 return Ok(());
             }
@@ -117,9 +119,12 @@ impl Naming {
     }
 
     /// Whether the server lists all of `hosts`.
-    async fn has(&self, service: &str, hosts: &[NacosHost]) -> Result<bool, NacosRefusal> {
-        let info = self.query(service).await?;
-        Ok(lists_all(info.hosts.as_deref().unwrap_or_default(), hosts))
+    async fn has(&self, service: &str, hosts: Vec<NacosHost>) -> Result<bool, NacosRefusal> {
+        let list = self.query(service).await?;
+        let items = list.len();
+        let look = move || list.read().map(|listed| lists_all(&listed.hosts, &hosts));
+        let looked = off_thread_if_long(items, look).await.map_err(NacosRefusal::silent)?;
+        looked.map_err(NacosRefusal::silent)
     }
 
     /// Replaces what this connection lists of `service`.
@@ -144,16 +149,19 @@ impl Naming {
     }
 
     /// The list of a service now.
-    pub(super) async fn list(&self, service: &str) -> Result<NacosService, Error> {
-        let asked = self.query(service).await;
-        asked
-            .map_err(|refusal| self.connection.error(&format!("cannot read `{service}`"), &refusal))
+    pub(super) async fn list(&self, service: &str) -> Result<UnreadList, Error> {
+        self.query(service).await.map_err(|refusal| self.unread(service, &refusal))
     }
 
-    async fn query(&self, service: &str) -> Result<NacosService, NacosRefusal> {
+    /// The error of a list that cannot be read.
+    pub(super) fn unread(&self, service: &str, refusal: &NacosRefusal) -> Error {
+        self.connection.error(&format!("cannot read `{service}`"), refusal)
+    }
+
+    async fn query(&self, service: &str) -> Result<UnreadList, NacosRefusal> {
         let (service, cluster) = (self.named(service), "");
         let query = ServiceQueryRequest { service, cluster, healthy_only: false, udp_port: 0 };
-        Ok(self.connection.ask(&query).await?.service_info.unwrap_or_default())
+        self.connection.ask_list(&query).await
     }
 
     /// Follows a service: the server pushes its list until the last that follows it is dropped.
@@ -164,21 +172,17 @@ impl Naming {
             FollowedService { naming: Arc::clone(self), service: service.to_owned(), list };
         // Also if another follows it: that one may be waiting for the answer, or have been given up.
         let asked = self.subscribe(service, true).await;
-        let info = asked.map_err(|refusal| {
+        let list = asked.map_err(|refusal| {
             self.connection.error(&format!("cannot follow `{service}`"), &refusal)
         })?;
-        self.connection.pushes().put(service, info);
+        self.connection.pushes().put(service, list);
         Ok(followed)
     }
 
-    async fn subscribe(
-        &self,
-        service: &str,
-        subscribe: bool,
-    ) -> Result<NacosService, NacosRefusal> {
+    async fn subscribe(&self, service: &str, subscribe: bool) -> Result<UnreadList, NacosRefusal> {
         let (service, clusters) = (self.named(service), "");
         let ask = SubscribeServiceRequest { service, subscribe, clusters };
-        Ok(self.connection.ask(&ask).await?.service_info.unwrap_or_default())
+        self.connection.ask_list(&ask).await
     }
 
     async fn unsubscribe(&self, service: &str) {
@@ -228,7 +232,7 @@ pub(super) struct FollowedService {
 
 impl FollowedService {
     /// The newest list, unless it was taken already.
-    pub(super) fn take(&mut self) -> Option<NacosService> {
+    pub(super) fn take(&mut self) -> Option<UnreadList> {
         self.list.mark_unchanged();
         self.naming.connection.pushes().take_service(&self.service)
     }

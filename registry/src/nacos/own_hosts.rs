@@ -72,6 +72,11 @@ impl OwnHosts {
         (wanted.hosts.values().cloned().collect(), wanted.version)
     }
 
+    /// The version of what is wanted.
+    pub(super) fn version(&self) -> u64 {
+        locked(&self.wanted).version
+    }
+
     /// Waits until nobody else publishes or checks.
     pub(super) async fn turn(&self) -> MutexGuard<'_, Done> {
         self.turn.lock().await

@@ -43,8 +43,9 @@ impl Payload {
         self.metadata.as_ref().map_or("", |metadata| &metadata.kind)
     }
 
-    pub(super) fn json(&self) -> &[u8] {
-        self.body.as_ref().map_or(&[], |body| &body.json)
+    /// It shares the memory of the message.
+    pub(super) fn json(&self) -> Bytes {
+        self.body.as_ref().map_or_else(Bytes::new, |body| body.json.clone())
     }
 }
 
@@ -63,6 +64,6 @@ mod tests {
         let expected = b"\x12\x0e\x1a\x01A\x3a\x06\x0a\x01k\x12\x01v\x42\x01b\x1a\x04\x12\x02{}";
         assert_eq!(bytes, expected);
         let read = Payload::decode(&bytes[..]).unwrap();
-        assert_eq!((read.kind(), read.json()), ("A", &b"{}"[..]));
+        assert_eq!((read.kind(), &*read.json()), ("A", &b"{}"[..]));
     }
 }

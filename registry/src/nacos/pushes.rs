@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::messages::{ConfigChangeNotify, NacosService, NotifySubscriber};
+use super::messages::ConfigChangeNotify;
+use super::unread_list::UnreadList;
 use crate::lock::locked;
 
 /// By how much a list may be older than one that came before it, in milliseconds, and be late. One that is
@@ -28,7 +30,7 @@ pub(super) struct NewestList {
     /// When the server made it; `None` before the first.
     time: Option<i64>,
     /// `None` before the first, and once it was taken.
-    list: Option<NacosService>,
+    list: Option<UnreadList>,
 }
 
 /// Senders by key; each lives as long as one of its receivers.
@@ -43,7 +45,7 @@ impl Pushes {
 
     /// The list of a service that came last, unless it was taken. It is taken if one follows the service
     /// alone, as is usual: lists can be long, and who follows one keeps what it means.
-    pub(super) fn take_service(&self, name: &str) -> Option<NacosService> {
+    pub(super) fn take_service(&self, name: &str) -> Option<UnreadList> {
         let services = locked(&self.services.0);
         let sender = services.get(name)?;
         let is_alone = sender.receiver_count() == 1;
@@ -76,16 +78,16 @@ impl Pushes {
     }
 
     /// Hands on the list of a service, pushed or asked for, unless it is late: a younger one came before.
-    pub(super) fn put(&self, name: &str, info: NacosService) {
+    pub(super) fn put(&self, name: &str, list: UnreadList) {
         let services = locked(&self.services.0);
         let Some(newest) = services.get(name) else {
             return;
         };
         newest.send_if_modified(|newest| {
-            let behind = newest.time.map_or(0, |time| time.saturating_sub(info.last_ref_time));
+            let behind = newest.time.map_or(0, |time| time.saturating_sub(list.made_ms()));
             let is_late = (1..=LATE_MS).contains(&behind);
             if !is_late {
-                *newest = NewestList { time: Some(info.last_ref_time), list: Some(info) };
+                *newest = NewestList { time: Some(list.made_ms()), list: Some(list) };
             }
             !is_late
         });
@@ -95,13 +97,10 @@ impl Pushes {
     ///
     /// # Errors
     /// It is of another form.
-    pub(super) fn service(&self, json: &[u8]) -> Result<(), String> {
-        let push: NotifySubscriber =
-            serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        let info = push.service_info.ok_or("it has no list")?;
-        let name = info.name.clone().unwrap_or_default();
-        let name = name.split_once("@@").map_or(&*name, |(_, name)| name);
-        self.put(name, info);
+    pub(super) fn service(&self, json: Bytes) -> Result<(), String> {
+        let list = UnreadList::pushed(json)?;
+        let name = list.service().to_owned();
+        self.put(&name, list);
         Ok(())
     }
 
@@ -153,12 +152,12 @@ impl<K, T> Default for Table<K, T> {
 mod tests {
     use super::*;
 
-    fn push(name: &str, time: u64) -> Vec<u8> {
+    fn push(name: &str, time: u64) -> Bytes {
         let json = format!(
             r#"{{"requestId":"7","serviceInfo":{{"name":"{name}","groupName":"G","lastRefTime":{time},
             "hosts":[{{"ip":"10.0.0.1","port":1,"metadata":null,"new":[]}}]}}}}"#
         );
-        json.into_bytes()
+        json.into()
     }
 
     #[test]
@@ -167,11 +166,11 @@ mod tests {
         let (list, is_first) = pushes.follow_service("a:b");
         assert!(is_first);
         for (name, time) in [("G@@a:b", 5), ("a:b", 3), ("other", 9)] {
-            pushes.service(&push(name, time)).unwrap();
+            pushes.service(push(name, time)).unwrap();
         }
         assert_eq!(list.borrow().time, Some(5));
-        assert_eq!(pushes.take_service("a:b").unwrap().hosts.unwrap().len(), 1);
-        pushes.service(&push("a:b", 4)).unwrap();
+        assert_eq!(pushes.take_service("a:b").unwrap().read().unwrap().hosts.len(), 1);
+        pushes.service(push("a:b", 4)).unwrap();
         assert!(pushes.take_service("a:b").is_none(), "it was taken, and an older one is none");
     }
 
@@ -180,14 +179,14 @@ mod tests {
         let pushes = Pushes::default();
         let (list, _) = pushes.follow_service("a");
         let hour = 3_600_000;
-        pushes.service(&push("a", 2 * hour)).unwrap();
-        pushes.service(&push("a", hour)).unwrap();
+        pushes.service(push("a", 2 * hour)).unwrap();
+        pushes.service(push("a", hour)).unwrap();
         assert_eq!(list.borrow().time, Some(hour as i64));
         assert!(pushes.take_service("a").is_some());
         // From there on, what is late is late as before.
-        pushes.service(&push("a", hour - 1)).unwrap();
+        pushes.service(push("a", hour - 1)).unwrap();
         assert_eq!(list.borrow().time, Some(hour as i64));
-        pushes.service(&push("a", hour + 1)).unwrap();
+        pushes.service(push("a", hour + 1)).unwrap();
         assert_eq!(list.borrow().time, Some(hour as i64 + 1));
     }
 
@@ -199,7 +198,7 @@ mod tests {
         assert!(!pushes.leave_service("a"));
         drop(first);
         assert!(pushes.leave_service("a") && !pushes.is_followed("a"));
-        pushes.service(&push("a", 1)).unwrap();
+        pushes.service(push("a", 1)).unwrap();
         assert!(!pushes.is_followed("a"));
     }
 

@@ -8,10 +8,10 @@ use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::connection::{NacosConnection, NacosRefusal};
+use super::connection::NacosConnection;
 use super::messages::{
     ConfigBatchListenRequest, ConfigKey, ConfigPublishRequest, ConfigQueryRequest,
-    ConfigRemoveRequest, ListenedConfig, code,
+    ConfigRemoveRequest, ListenedConfig, NacosRefusal, code,
 };
 
 /// A digest that no content has: with it a configuration is set only if there is none.

@@ -2,6 +2,7 @@
 //! reading both levels of Dubbo's layouts are written once. [`Place`] says what its paths mean.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,10 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::connection::NacosConnection;
-use super::messages::{NacosHost, NacosService};
+use super::messages::{NacosHost, NacosRefusal, NacosService};
 use super::naming::Naming;
 use super::place::{Place, interface_of, is_application};
 use super::settings::{NacosSetting, Settings};
+use super::unread_list::UnreadList;
 use crate::dubbo::{
     DubboUrl, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink, encode_form,
     from_nacos_metadata, to_nacos_metadata,
@@ -121,7 +123,8 @@ impl NodeTree for NacosTree {
         if let Some((parent @ (Place::Urls { .. } | Place::Processes { .. }), name)) =
             Place::of_child(path)
         {
-            let nodes = nodes(&parent, &self.naming.list(service_of(&parent)).await?);
+            let list = self.naming.list(service_of(&parent)).await?;
+            let nodes = self.nodes_of(&Arc::new(parent), list).await?;
             return Ok(nodes.into_iter().find(|node| &*node.name == name).map(|node| node.value));
         }
         let setting = Self::setting(path)?;
@@ -136,8 +139,8 @@ impl NodeTree for NacosTree {
     async fn children(&self, path: &str, _: ReadOf) -> Result<Vec<TreeNode>, Error> {
         match Self::place(path)? {
             place @ (Place::Urls { .. } | Place::Processes { .. }) => {
-                let info = self.naming.list(service_of(&place)).await?;
-                Ok(nodes(&place, &info))
+                let list = self.naming.list(service_of(&place)).await?;
+                self.nodes_of(&Arc::new(place), list).await
             }
             Place::Interfaces => self.names(interface_of).await,
             Place::Applications => {
@@ -162,9 +165,8 @@ impl NodeTree for NacosTree {
         let place = Arc::new(place);
         let mut followed = self.naming.follow(service_of(&place)).await?;
         loop {
-            if let Some(info) = followed.take() {
-                let (items, place) = (info.hosts.as_ref().map_or(0, Vec::len), Arc::clone(&place));
-                sink.put_all(off_thread_if_long(items, move || nodes(&place, &info)).await?);
+            if let Some(list) = followed.take() {
+                sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
             }
             let changed = async {
                 sleep(LIST_GAP).await;
@@ -211,6 +213,13 @@ impl NodeTree for NacosTree {
 }
 
 impl NacosTree {
+    /// The children of `place` by a list of its service.
+    async fn nodes_of(&self, place: &Arc<Place>, list: UnreadList) -> Result<Vec<TreeNode>, Error> {
+        read_nodes(place, list)
+            .await?
+            .map_err(|why| self.naming.unread(service_of(place), &NacosRefusal::silent(why)))
+    }
+
     /// The names of services that `child` makes children of.
     async fn names(
         &self,
@@ -249,22 +258,33 @@ fn host_of_record(record: ServiceInstance) -> NacosHost {
     NacosHost { ip, port, metadata: Some(metadata), ..NacosHost::default() }
 }
 
+/// Reads a list, which may be long; the inner error is that it is of another form.
+async fn read_nodes(
+    place: &Arc<Place>,
+    list: UnreadList,
+) -> Result<Result<Vec<TreeNode>, String>, Error> {
+    let (items, place) = (list.len(), Arc::clone(place));
+    let read = move || list.read().map(|listed| nodes(&place, listed));
+    off_thread_if_long(items, read).await
+}
+
 /// A service's list as the children of its path. What is switched off is not one of them, and what is
 /// ill is no application; at the interface level Java does not ask.
-fn nodes(place: &Place, info: &NacosService) -> Vec<TreeNode> {
-    let hosts = info.hosts.iter().flatten().filter(|host| host.enabled);
-    let metadata =
-        |host: &NacosHost| -> BTreeMap<_, _> { host.metadata.clone().unwrap_or_default() };
+fn nodes(place: &Place, listed: NacosService) -> Vec<TreeNode> {
+    let hosts = listed.hosts.into_iter().filter(|host| host.enabled);
     match place {
         Place::Processes { application } => {
             // Two processes may claim an address while the older has not gone: a path has one node.
             let mut records: BTreeMap<String, ServiceInstance> = BTreeMap::new();
-            for host in hosts.filter(|host| host.healthy) {
-                let (ip, port) = (&host.ip, host.port);
-                let record = ServiceInstance::from_nacos(application, ip, port, metadata(host));
-                let kept = records.entry(record.id()).or_insert_with(|| record.clone());
-                if kept.started_ms() < record.started_ms() {
-                    *kept = record;
+            for NacosHost { ip, port, metadata, .. } in hosts.filter(|host| host.healthy) {
+                let metadata = metadata.unwrap_or_default();
+                let record = ServiceInstance::from_nacos(application, &ip, port, metadata);
+                match records.entry(record.id()) {
+                    Entry::Vacant(free) => drop(free.insert(record)),
+                    Entry::Occupied(mut kept) if kept.get().started_ms() < record.started_ms() => {
+                        drop(kept.insert(record));
+                    }
+                    Entry::Occupied(_) => {}
                 }
             }
             let node = |(name, record): (String, ServiceInstance)| TreeNode {
@@ -274,10 +294,12 @@ fn nodes(place: &Place, info: &NacosService) -> Vec<TreeNode> {
             records.into_iter().map(node).collect()
         }
         _ => {
-            let url = hosts.map(|host| from_nacos_metadata(&host.ip, host.port, metadata(host)));
+            let url = |host: NacosHost| {
+                from_nacos_metadata(&host.ip, host.port, host.metadata.unwrap_or_default())
+            };
             let node =
                 |url: DubboUrl| TreeNode { name: url.to_node_name().into(), value: Bytes::new() };
-            url.map(node).collect()
+            hosts.map(url).map(node).collect()
         }
     }
 }
@@ -290,7 +312,34 @@ impl fmt::Debug for NacosTree {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use tokio::task::yield_now;
+
     use super::*;
+
+    /// Turns that other tasks get at least. If the list were read on this thread, there would be one or none.
+    const TURNS: usize = 50;
+
+    #[tokio::test]
+    async fn reading_a_long_list_leaves_the_thread_to_others() {
+        let host = r#"{"ip":"10.0.0.1","port":1,"metadata":{"interface":"shop.Stock","a":"b"}}"#;
+        let hosts = [host; 5000].join(",");
+        let json = format!(r#"{{"serviceInfo":{{"name":"G@@a","hosts":[{hosts}]}}}}"#);
+        let list = UnreadList::pushed(json.into()).unwrap();
+        let place = Arc::new(Place::Urls { service: "providers:a::".to_owned() });
+        let mut reading = pin!(read_nodes(&place, list));
+        let mut turns = 0;
+        let nodes = loop {
+            tokio::select! {
+                biased;
+                read = &mut reading => break read.unwrap().unwrap(),
+                () = yield_now() => turns += 1,
+            }
+        };
+        assert_eq!(nodes.len(), 5000);
+        assert!(turns > TURNS, "{turns} turns");
+    }
 
     #[test]
     fn a_host_that_cannot_be_one_costs_no_other() {
@@ -306,17 +355,17 @@ mod tests {
             "null".to_owned(),
         ];
         let hosts = format!("{good},{},{good}", bad.join(","));
-        let info: NacosService =
-            serde_json::from_str(&format!(r#"{{"hosts":[{hosts}]}}"#)).unwrap();
+        let json = format!(r#"{{"hosts":[{hosts}]}}"#);
+        let read = || serde_json::from_str::<NacosService>(&json).unwrap();
         let is_read = |node: &TreeNode| {
             DubboUrl::from_node_name(&node.name).is_ok_and(|url| url.port == Some(1))
         };
-        let urls = nodes(&Place::Urls { service: "providers:shop.Stock::".to_owned() }, &info);
+        let urls = nodes(&Place::Urls { service: "providers:shop.Stock::".to_owned() }, read());
         assert_eq!(urls.iter().filter(|node| is_read(node)).count(), 2, "{urls:?}");
         // What cannot be a host is told: it is a node that stands for nobody.
         assert_eq!(urls.len(), 2 + bad.len());
         let application = Place::Processes { application: "shop".to_owned() };
-        let records = nodes(&application, &info);
+        let records = nodes(&application, read());
         let record = |node: &TreeNode| ServiceInstance::from_json(&node.value);
         assert_eq!(records.iter().filter(|node| record(node).is_ok()).count(), 1);
         assert!(records.iter().any(|node| record(node).is_err()), "{records:?}");
@@ -330,7 +379,7 @@ mod tests {
     }
 
     fn listed(hosts: impl Into<Vec<NacosHost>>) -> NacosService {
-        NacosService { hosts: Some(hosts.into()), ..NacosService::default() }
+        NacosService { hosts: hosts.into() }
     }
 
     #[test]
@@ -338,7 +387,7 @@ mod tests {
         let place = Place::Processes { application: "shop".to_owned() };
         let (old, young) = (host(1, "1700000001000"), host(1, "1700000002000"));
         for hosts in [[old.clone(), young.clone()], [young, old]] {
-            let nodes = nodes(&place, &listed(hosts));
+            let nodes = nodes(&place, listed(hosts));
             assert_eq!(nodes.len(), 1);
             let record = ServiceInstance::from_json(&nodes[0].value).unwrap().unwrap();
             assert_eq!((&*nodes[0].name, record.started_ms()), ("10.0.0.1:1", 1_700_000_002_000));
@@ -349,10 +398,10 @@ mod tests {
     fn who_is_switched_off_is_listed_nowhere_and_who_is_ill_is_no_process() {
         let off = NacosHost { enabled: false, ..host(1, "1700000001000") };
         let ill = NacosHost { healthy: false, ..host(2, "1700000001000") };
-        let service = listed([off, ill, host(3, "1700000001000")]);
-        let processes = nodes(&Place::Processes { application: "shop".to_owned() }, &service);
+        let service = || listed([off.clone(), ill.clone(), host(3, "1700000001000")]);
+        let processes = nodes(&Place::Processes { application: "shop".to_owned() }, service());
         assert_eq!(processes.iter().map(|node| &*node.name).collect::<Vec<_>>(), ["10.0.0.1:3"]);
-        let urls = nodes(&Place::Urls { service: "providers:a.B::".to_owned() }, &service);
+        let urls = nodes(&Place::Urls { service: "providers:a.B::".to_owned() }, service());
         assert_eq!(urls.len(), 2);
     }
 }
