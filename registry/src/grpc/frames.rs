@@ -161,7 +161,12 @@ fn take_message(buf: &mut BytesMut, limit: usize) -> Result<Option<Bytes>, GrpcF
         return Ok(None);
     }
     buf.advance(HEAD);
-    Ok(Some(buf.split_to(length).freeze()))
+    let message = buf.split_to(length).freeze();
+    if buf.is_empty() {
+        // Or it would hold the memory of the message, which may have been long, until the next.
+        *buf = BytesMut::new();
+    }
+    Ok(Some(message))
 }
 
 #[cfg(test)]
@@ -177,6 +182,17 @@ mod tests {
             cut.extend(take_message(&mut buf, 2).unwrap());
         }
         assert_eq!(cut, [&[7, 8][..], &[], &[9]]);
+    }
+
+    #[test]
+    fn a_long_message_is_held_by_nobody_but_its_reader() {
+        let mut buf = BytesMut::new();
+        for _ in 0..2 {
+            buf.extend_from_slice(&[0, 0, 1, 0, 0]);
+            buf.extend_from_slice(&[7; 65536]);
+            let message = take_message(&mut buf, 65536).unwrap().unwrap();
+            assert!(message.is_unique() && buf.capacity() == 0, "{}", buf.capacity());
+        }
     }
 
     #[test]
