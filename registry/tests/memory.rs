@@ -15,6 +15,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+#[cfg(feature = "nacos")]
+use world::nacos;
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
 use world::real_servers;
 use world::{Place, dubhe, key, quick, until};
@@ -35,6 +37,10 @@ const MOST_OF_LAYOUTS: usize = 1024;
 /// The same in lists of 20 at ZooKeeper, each of both levels and with an application of its own, and at etcd.
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
 const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 2000), ("etcd:", 1400)];
+
+/// The same at Nacos, at the level of interfaces: so many lists of so many instances, and the most.
+#[cfg(feature = "nacos")]
+const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1400)];
 
 /// The same in lists of 20, each of which takes a few kilobytes itself.
 const MOST_IN_SHORT: usize = 896;
@@ -156,4 +162,20 @@ async fn an_instance_of_short_lists_of_dubbos_layouts_takes_two_kilobytes_at_mos
         let of_scheme = figures.iter().filter(|(address, _)| address.starts_with(scheme));
         assert!(of_scheme.into_iter().all(|(_, bytes)| *bytes <= most), "{figures:#?}");
     }
+}
+
+#[cfg(feature = "nacos")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_at_nacos_takes_no_more_than_elsewhere() {
+    let _alone = ALONE.lock().await;
+    let mut figures = Vec::new();
+    for (services, each, most) in MOST_AT_NACOS {
+        for mut place in nacos(&format!("memory-{each}")) {
+            place.config.url.push_str("&register-mode=interface");
+            let bytes = bytes_at(&place, services, each).await;
+            figures.push((place.config.url, bytes, most));
+        }
+    }
+    println!("{figures:#?}");
+    assert!(figures.iter().all(|(_, bytes, most)| bytes <= most), "{figures:#?}");
 }

@@ -20,8 +20,13 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), Failure> {
     let prepared = prepare()?;
     // Those of faults have servers of their own: one after the other, or times are those of the machine.
     let faults = ["--test", "nacos", "--", "--test-threads=1"];
-    let suites =
-        [&faults[..], &["--test", "contract"], &["--test", "config_center"], &["--lib", "nacos::"]];
+    let suites = [
+        &faults[..],
+        &["--test", "contract"],
+        &["--test", "config_center"],
+        &["--test", "memory", "at_nacos"],
+        &["--lib", "nacos::"],
+    ];
     let of_registry = |suite: &[&str]| {
         let mut command = cargo(["test", "--package", "dubhe-registry", "--all-features"]);
         command.args(suite);

@@ -70,7 +70,12 @@ impl Naming {
 
     /// Lists `host` under `service`, beside what this process lists there already. If it does so already,
     /// looks whether the server still has it.
-    pub(super) async fn put(&self, service: &str, key: &str, host: NacosHost) -> Result<(), Error> {
+    pub(super) async fn put(
+        &self,
+        service: &str,
+        key: &str,
+        host: &NacosHost,
+    ) -> Result<(), Error> {
         let own = self.own(service);
         let version = own.put(key, host);
         let outcome = self.settle(&own, service, version, true).await;

@@ -1,6 +1,7 @@
 //! What this process lists of one service of Nacos, and how much of it the server is known to have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -23,10 +24,21 @@ pub(super) struct OwnHosts {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    /// By a key of the caller's.
-    hosts: BTreeMap<String, NacosHost>,
+    /// In the order of their keys. A consumer has one for each service that it follows.
+    hosts: Vec<OwnHost>,
+    /// Keyed at random, so that no key can be found that has the hash of another.
+    hasher: RandomState,
     /// Grows with every change.
     version: u64,
+}
+
+/// A host that is wanted.
+#[derive(Debug)]
+struct OwnHost {
+    /// The hash of a key of the caller's.
+    key: u64,
+    /// As JSON: what it says of itself takes several times the memory as a map.
+    json: Box<str>,
 }
 
 /// How far the server has followed.
@@ -50,11 +62,22 @@ pub(super) enum NextStep {
 
 impl OwnHosts {
     /// Has `host` wanted under `key`, and returns the version that has it.
-    pub(super) fn put(&self, key: &str, host: NacosHost) -> u64 {
+    pub(super) fn put(&self, key: &str, host: &NacosHost) -> u64 {
+        let json = serde_json::to_string(host).unwrap_or_default().into_boxed_str();
         let mut wanted = locked(&self.wanted);
-        if wanted.hosts.get(key) != Some(&host) {
-            wanted.hosts.insert(key.to_owned(), host);
-            wanted.version += 1;
+        match wanted.find(key) {
+            Ok(at) if wanted.hosts[at].json == json => {}
+            Ok(at) => {
+                wanted.hosts[at].json = json;
+                wanted.version += 1;
+            }
+            Err((at, key)) => {
+                if wanted.hosts.is_empty() {
+                    wanted.hosts.reserve_exact(1);
+                }
+                wanted.hosts.insert(at, OwnHost { key, json });
+                wanted.version += 1;
+            }
         }
         wanted.version
     }
@@ -62,14 +85,18 @@ impl OwnHosts {
     /// Has nothing wanted under `key`, and returns the version without it.
     pub(super) fn remove(&self, key: &str) -> u64 {
         let mut wanted = locked(&self.wanted);
-        wanted.version += u64::from(wanted.hosts.remove(key).is_some());
+        if let Ok(at) = wanted.find(key) {
+            wanted.hosts.remove(at);
+            wanted.version += 1;
+        }
         wanted.version
     }
 
     /// What is wanted, and its version.
     pub(super) fn hosts(&self) -> (Vec<NacosHost>, u64) {
         let wanted = locked(&self.wanted);
-        (wanted.hosts.values().cloned().collect(), wanted.version)
+        let read = |host: &OwnHost| serde_json::from_str(&host.json).ok();
+        (wanted.hosts.iter().filter_map(read).collect(), wanted.version)
     }
 
     /// The version of what is wanted.
@@ -80,6 +107,14 @@ impl OwnHosts {
     /// Waits until nobody else publishes or checks.
     pub(super) async fn turn(&self) -> MutexGuard<'_, Done> {
         self.turn.lock().await
+    }
+}
+
+impl Wanted {
+    /// Where the host under `key` is, or where it belongs, and the hash of the key.
+    fn find(&self, key: &str) -> Result<usize, (usize, u64)> {
+        let key = self.hasher.hash_one(key);
+        self.hosts.binary_search_by_key(&key, |host| host.key).map_err(|at| (at, key))
     }
 }
 
@@ -136,10 +171,10 @@ mod tests {
     #[test]
     fn a_version_grows_with_each_change_alone() {
         let own = OwnHosts::default();
-        assert_eq!(own.put("a", host("10.0.0.1", 1, "1")), 1);
-        assert_eq!(own.put("a", host("10.0.0.1", 1, "1")), 1, "nothing has changed");
-        assert_eq!(own.put("a", host("10.0.0.1", 1, "2")), 2);
-        assert_eq!(own.put("b", host("10.0.0.2", 1, "1")), 3);
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), 1);
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), 1, "nothing has changed");
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "2")), 2);
+        assert_eq!(own.put("b", &host("10.0.0.2", 1, "1")), 3);
         assert_eq!(own.remove("gone"), 3);
         assert_eq!(own.remove("a"), 4);
         assert_eq!(own.hosts(), (vec![host("10.0.0.2", 1, "1")], 4));

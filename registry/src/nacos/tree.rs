@@ -86,7 +86,7 @@ impl NacosTree {
 impl NodeTree for NacosTree {
     async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
         let (service, name, host) = Self::entry(path, &value)?;
-        self.naming.put(&service, &name, host).await
+        self.naming.put(&service, &name, &host).await
     }
 
     async fn remove_owned(&self, path: &str) -> Result<(), Error> {
@@ -163,7 +163,8 @@ impl NodeTree for NacosTree {
             return Err(Error::invalid_config(format!("Nacos tells no changes of `{path}`")));
         }
         let place = Arc::new(place);
-        let mut followed = self.naming.follow(service_of(&place)).await?;
+        // Boxed, what is done now and then takes no room while nothing is to be done.
+        let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
         loop {
             if let Some(list) = followed.take() {
                 sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
@@ -182,11 +183,13 @@ impl NodeTree for NacosTree {
 
     async fn watch_value(&self, path: &str, sink: &dyn ValueSink) -> Result<(), Error> {
         let setting = Self::setting(path)?;
-        let mut followed = self.settings.follow(&setting).await?;
+        // Boxed as above.
+        let mut followed = Box::pin(self.settings.follow(&setting)).await?;
         let mut known = None;
         loop {
             followed.hints.mark_unchanged();
-            let value = self.settings.value(&setting).await?.map(|value| value.text.into());
+            let value = Box::pin(self.settings.value(&setting)).await?;
+            let value = value.map(|value| value.text.into());
             if known.as_ref() != Some(&value) {
                 known = Some(value.clone());
                 sink.put_value(value);

@@ -189,7 +189,7 @@ fn etcd(test: &str) -> Vec<Place> {
 
 /// A namespace for a test, on each version that is there.
 #[cfg(feature = "nacos")]
-fn nacos(test: &str) -> Vec<Place> {
+pub(crate) fn nacos(test: &str) -> Vec<Place> {
     let run = std::process::id();
     let place = |version| {
         let at = servers::Nacos::shared(version)?;
