@@ -5,7 +5,7 @@
 //! process.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::super::service_instance::ServiceInstance;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::metadata::MetadataReader;
 use super::providers::ended;
+use super::read_nodes::{ReadNode, ReadNodes};
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
 use crate::sound::{self, UnsoundInstances};
@@ -38,7 +39,7 @@ pub(super) struct KnownProcess {
 /// The processes of one application.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Processes {
-    pub(super) known: Arc<[KnownProcess]>,
+    nodes: Arc<[ReadNode<ProcessNode>]>,
     /// What could not be read.
     pub(super) left_out: Arc<UnsoundInstances>,
 }
@@ -50,24 +51,31 @@ pub(super) struct ProcessReader {
     nodes: ProcessNodes,
 }
 
-/// What the nodes of an application mean. Neither names nor values are kept: they are known again by their
-/// hashes, as those of providers are.
+/// What the nodes of an application mean, each read once.
 #[derive(Default)]
 struct ProcessNodes {
-    by_name: HashMap<u64, ReadNode>,
-    /// What should be corrected, by the same hash.
-    malformed: HashMap<u64, String>,
-    hasher: RandomState,
+    read: ReadNodes<ProcessNode>,
     kinds: RecordKinds,
 }
 
-struct ReadNode {
+/// What a node of an application means.
+#[derive(Debug, Clone)]
+struct ProcessNode {
     /// The hash of its value.
     value: u64,
-    /// The record, unless it is none.
-    record: Option<Arc<ProcessRecord>>,
-    /// The last whose services could be read.
-    known: Option<KnownProcess>,
+    /// The process as it is listed, unless it is none: as it was before while its new services are missing.
+    shown: Option<KnownProcess>,
+    /// Few have that, and each takes the room of all.
+    missing: Option<Box<MissingPart>>,
+}
+
+/// What is not known of a node.
+#[derive(Debug, Clone)]
+enum MissingPart {
+    /// The services of its record, which is this.
+    Services(Arc<ProcessRecord>),
+    /// All, as it should be corrected: why.
+    Record(String),
 }
 
 // === impl KnownProcess ===
@@ -76,6 +84,20 @@ impl KnownProcess {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let metadata = |process: &Self| process.metadata.as_ref().map(Arc::as_ptr);
         Arc::ptr_eq(&self.record, &other.record) && metadata(self) == metadata(other)
+    }
+}
+
+// === impl Processes ===
+
+impl Processes {
+    /// The processes, in any order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &KnownProcess> {
+        self.nodes.iter().filter_map(|node| node.meaning.shown.as_ref())
+    }
+
+    /// About how many there are: with nodes that are none.
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 }
 
@@ -145,7 +167,7 @@ impl ProcessReader {
             true => HashMap::new(),
             false => self.metadata.read(&self.application, wanted).await,
         };
-        let items = nodes.by_name.len();
+        let items = nodes.read.nodes.len();
         let settle = move || {
             let (is_whole, has_more) = nodes.settle(&services);
             let news = (is_first || is_news || has_more).then(|| nodes.processes());
@@ -169,94 +191,53 @@ struct ReadNews {
 
 impl ProcessNodes {
     /// Reads what is new and forgets what has gone; says whether there was any of that.
-    fn take_on(&mut self, application: &str, news: NodeNews) -> bool {
-        let mut is_news = false;
-        if let Some(nodes) = news.all {
-            let mut before = std::mem::take(&mut self.by_name);
-            self.by_name.reserve(nodes.len());
-            for TreeNode { name, value } in nodes.iter().filter(|node| is_process(&node.name)) {
-                let hash = self.hasher.hash_one(&**name);
-                if let Some(known) = before.remove(&hash) {
-                    self.by_name.insert(hash, known);
-                }
-                is_news |= self.put(hash, (application, name), value);
-            }
-            is_news |= !before.is_empty();
-            before.keys().for_each(|gone| drop(self.malformed.remove(gone)));
+    fn take_on(&mut self, application: &str, mut news: NodeNews) -> bool {
+        if let Some(nodes) = &mut news.all {
+            nodes.retain(|node| is_process(&node.name));
         }
-        for (name, value) in news.changes.iter().filter(|(name, _)| is_process(name)) {
-            let hash = self.hasher.hash_one(&**name);
-            is_news |= match value {
-                Some(value) => self.put(hash, (application, name), value),
-                None => {
-                    self.malformed.remove(&hash);
-                    self.by_name.remove(&hash).is_some()
-                }
-            };
-        }
-        is_news
-    }
-
-    /// Reads a node of an application unless it is known with this value; says whether it was not.
-    fn put(&mut self, hash: u64, (application, name): (&str, &str), value: &[u8]) -> bool {
-        let value_hash = self.hasher.hash_one(value);
-        let old = self.by_name.remove(&hash);
-        let (old, known) = match old {
-            Some(old) if old.value == value_hash => (Some(old), None),
-            old => (None, old.and_then(|old| old.known)),
-        };
-        if let Some(old) = old {
-            self.by_name.insert(hash, old);
-            return false;
-        }
-        self.malformed.remove(&hash);
-        let record = match ServiceInstance::from_json(value) {
-            Ok(Some(record)) if record.revision().is_some() => {
-                ProcessRecord::new(record, &mut self.kinds).map(Arc::new)
-            }
-            // It is switched off, or serves nothing.
-            Ok(_) => None,
-            Err(why) => {
-                let at = sound::plain(format!("{application}/{name}"));
-                self.malformed.insert(hash, format!("{at}: {why}"));
-                None
-            }
-        };
-        // What stood there before is another matter once the node says nothing.
-        let known = known.filter(|_| record.is_some());
-        self.by_name.insert(hash, ReadNode { value: value_hash, record, known });
-        true
+        news.changes.retain(|name, _| is_process(name));
+        let Self { read, kinds } = self;
+        let hasher = read.hasher();
+        read.take_on(news, |node, known| {
+            let value = hasher.hash_one(&*node.value);
+            let is_new = known.is_none_or(|known| known.value != value);
+            is_new.then(|| ProcessNode::read(application, node, value, known, kinds))
+        })
     }
 
     /// The revisions whose services are to be read.
     fn wanted(&self) -> HashSet<String> {
-        let behind = self.by_name.values().filter(|node| node.is_behind());
-        let revision = |node: &ReadNode| Some(node.record.as_ref()?.revision()?.to_owned());
-        behind.filter_map(revision).collect()
+        let behind = self.read.nodes.iter().filter_map(|node| node.meaning.behind());
+        behind.filter_map(|record| Some(record.revision()?.to_owned())).collect()
     }
 
     /// Takes on services that were read; says whether none is missing, and whether there was one.
     fn settle(&mut self, services: &HashMap<String, Arc<MetadataInfo>>) -> (bool, bool) {
-        let (mut is_whole, mut has_more) = (true, false);
-        for node in self.by_name.values_mut().filter(|node| node.is_behind()) {
-            let Some(record) = &node.record else { continue };
-            match record.revision().and_then(|revision| services.get(revision)) {
-                Some(metadata) => {
-                    let (record, metadata) = (Arc::clone(record), Some(Arc::clone(metadata)));
-                    node.known = Some(KnownProcess { record, metadata });
-                    has_more = true;
-                }
-                None => is_whole = false,
-            }
+        let found = |node: &ProcessNode| {
+            let record = node.behind()?;
+            let metadata = Arc::clone(services.get(record.revision()?)?);
+            Some(KnownProcess { record: Arc::clone(record), metadata: Some(metadata) })
+        };
+        let behind = || self.read.nodes.iter().filter(|node| node.meaning.behind().is_some());
+        let is_whole = behind().all(|node| found(&node.meaning).is_some());
+        let has_more = behind().any(|node| found(&node.meaning).is_some());
+        if has_more {
+            self.read.replace(|node| {
+                let shown = Some(found(node)?);
+                Some(ProcessNode { value: node.value, shown, missing: None })
+            });
         }
         (is_whole, has_more)
     }
 
     fn processes(&self) -> Processes {
         let mut left_out = UnsoundInstances::default();
-        self.malformed.values().for_each(|why| left_out.add(why.clone()));
-        let known = self.by_name.values().filter_map(ReadNode::shown).collect();
-        Processes { known, left_out: Arc::new(left_out) }
+        for node in &*self.read.nodes {
+            if let Some(MissingPart::Record(why)) = node.meaning.missing.as_deref() {
+                left_out.add(why.clone());
+            }
+        }
+        Processes { nodes: Arc::clone(&self.read.nodes), left_out: Arc::new(left_out) }
     }
 }
 
@@ -265,23 +246,45 @@ fn is_process(name: &str) -> bool {
     name.contains(':')
 }
 
-// === impl ReadNode ===
+// === impl ProcessNode ===
 
-impl ReadNode {
-    /// Whether the registry has services for it that are not known.
-    fn is_behind(&self) -> bool {
-        let Some(record) = &self.record else { return false };
-        let knows = |known: &KnownProcess| Arc::ptr_eq(&known.record, record);
-        let is_read = self.known.as_ref().is_some_and(knows);
-        !record.has_services() && record.has_remote_metadata() && !is_read
+impl ProcessNode {
+    /// Reads a node whose value has this hash, and which was `known` with another.
+    fn read(
+        application: &str,
+        node: &TreeNode,
+        value: u64,
+        known: Option<&Self>,
+        kinds: &mut RecordKinds,
+    ) -> Self {
+        let record = match ServiceInstance::from_json(&node.value) {
+            Ok(Some(record)) if record.revision().is_some() => ProcessRecord::new(record, kinds),
+            // It is switched off, or serves nothing.
+            Ok(_) => None,
+            Err(why) => {
+                let at = sound::plain(format!("{application}/{}", node.name));
+                let missing = MissingPart::Record(format!("{at}: {why}"));
+                return Self { value, shown: None, missing: Some(Box::new(missing)) };
+            }
+        };
+        let Some(record) = record.map(Arc::new) else {
+            return Self { value, shown: None, missing: None };
+        };
+        let alone = KnownProcess { record: Arc::clone(&record), metadata: None };
+        if record.has_services() || !record.has_remote_metadata() {
+            return Self { value, shown: Some(alone), missing: None };
+        }
+        let before = known.and_then(|known| known.shown.clone());
+        let before = before.filter(|before| before.metadata.is_some());
+        let missing = Some(Box::new(MissingPart::Services(record)));
+        Self { value, shown: Some(before.unwrap_or(alone)), missing }
     }
 
-    /// The process as it is listed: as it was before while its new services are missing.
-    fn shown(&self) -> Option<KnownProcess> {
-        let record = self.record.as_ref()?;
-        match &self.known {
-            Some(known) if record.has_remote_metadata() => Some(known.clone()),
-            _ => Some(KnownProcess { record: Arc::clone(record), metadata: None }),
+    /// Its record, if the registry has services for it that are not known.
+    fn behind(&self) -> Option<&Arc<ProcessRecord>> {
+        match self.missing.as_deref() {
+            Some(MissingPart::Services(record)) => Some(record),
+            _ => None,
         }
     }
 }
@@ -335,7 +338,7 @@ mod tests {
             }
             assert!(nodes.take_on("shop", news) || there == before);
             let processes = nodes.processes();
-            let known = processes.known.iter().map(|known| known.record.revision());
+            let known = processes.iter().map(|known| known.record.revision());
             let mut known: Vec<_> = known.map(Option::unwrap).collect();
             known.sort_unstable();
             let values = || there.values().copied();

@@ -37,8 +37,8 @@ pub(super) struct ListMaker {
 
 impl KnownParts {
     fn len(&self) -> usize {
-        let processes = self.processes.iter().map(|processes| processes.known.len());
-        self.providers.known.len() + processes.sum::<usize>()
+        let processes = self.processes.iter().map(Processes::nodes);
+        self.providers.nodes() + processes.sum::<usize>()
     }
 
     /// What could not be read.
@@ -68,7 +68,7 @@ impl ListMaker {
             let is_news = maker.read(&service, &parts);
             let merged = (is_news || is_wanted).then(|| {
                 let records = maker.read.iter().map(|(_, record)| record);
-                merge(&service, &*parts.providers.known, records)
+                merge(&service, parts.providers.iter(), records)
             });
             (maker, merged)
         };
@@ -83,7 +83,7 @@ impl ListMaker {
         let is_same = self.read_records(service, known);
         let left_out: Vec<_> = known.left_out().cloned().collect();
         let providers = self.providers.replace(known.providers.clone());
-        let has_same = |before: Providers| Arc::ptr_eq(&before.known, &known.providers.known);
+        let has_same = |before: Providers| before.are_same(&known.providers);
         let has_same = providers.is_some_and(has_same) && self.left_out == left_out;
         self.left_out = left_out;
         !(is_same && has_same)
@@ -93,7 +93,7 @@ impl ListMaker {
     fn read_records(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
         let mut before = mem::take(&mut self.read);
         let mut new = Vec::new();
-        let all = known.processes.iter().flat_map(|processes| &*processes.known);
+        let all = known.processes.iter().flat_map(Processes::iter);
         let mut all: Vec<&KnownProcess> = all.collect();
         all.sort_unstable_by_key(|process| place(process));
         self.read.reserve_exact(all.len());

@@ -6,7 +6,7 @@
 //! | `interfaces.rs` `records.rs` | registers providers, at the interface level and at that of applications |
 //! | `read.rs` `list_maker.rs` | make lists of both levels, for watches and for fetches |
 //! | `shared.rs` | keeps what several lists need once |
-//! | `providers.rs` `applications.rs` `metadata.rs` | read what nodes mean, each once |
+//! | `providers.rs` `applications.rs` `read_nodes.rs` `metadata.rs` | read what nodes mean, each once |
 //! | `patience.rs` | waits for lists of a server that may have forgotten them |
 //! | `services.rs` | finds every service |
 //! | `survey.rs` | says what stands in the tree, and what of it cannot be used |
@@ -22,6 +22,7 @@ mod metadata;
 mod patience;
 mod providers;
 mod read;
+mod read_nodes;
 mod records;
 mod services;
 mod shared;

@@ -1,10 +1,5 @@
 //! The providers of an interface, as its nodes name them, and the applications that it is mapped to.
-//!
-//! A name holds all that a provider says and is long. So none is kept: a node is known again by a hash of
-//! its name.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -17,6 +12,7 @@ use super::super::provider_url::{ReadProvider, Unread, read_provider};
 use super::super::shared_instances::SharedTurns;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
+use super::read_nodes::{ReadNode, ReadNodes};
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
 use crate::sound::{self, UnsoundInstances};
@@ -24,26 +20,53 @@ use crate::sound::{self, UnsoundInstances};
 /// The providers of one interface.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Providers {
-    pub(super) known: Arc<[ReadProvider]>,
+    nodes: Arc<[ReadNode<ProviderNode>]>,
     /// What could not be read.
     pub(super) left_out: Arc<UnsoundInstances>,
     /// The instances of the interface, whoever reads them.
     pub(super) shared: Arc<SharedTurns>,
 }
 
+/// What a node of an interface means.
+#[derive(Debug, Clone)]
+enum ProviderNode {
+    Provider(ReadProvider),
+    /// Something else.
+    Other,
+    /// It should be corrected: why. Few are so, and each takes the room of the largest.
+    Malformed(Box<UnsoundInstances>),
+}
+
 /// What the nodes of an interface mean, each read once.
-///
-/// The hash of a name is keyed at random, so that no name can be found that has the hash of another; two of
-/// a million have the same with a chance of about one in 10^7.
 #[derive(Default)]
 pub(super) struct ProviderNodes {
-    /// By the hash of its name; `None` for one that is no provider.
-    by_name: HashMap<u64, Option<ReadProvider>>,
-    /// What should be corrected, by the same hash.
-    malformed: HashMap<u64, String>,
-    hasher: RandomState,
+    read: ReadNodes<ProviderNode>,
     shared: Arc<SharedTurns>,
 }
+
+// === impl Providers ===
+
+impl Providers {
+    /// The providers, in any order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ReadProvider> {
+        self.nodes.iter().filter_map(|node| match &node.meaning {
+            ProviderNode::Provider(provider) => Some(provider),
+            ProviderNode::Other | ProviderNode::Malformed(_) => None,
+        })
+    }
+
+    /// About how many there are: with nodes that are none.
+    pub(super) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether these are those, read once.
+    pub(super) fn are_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.nodes, &other.nodes)
+    }
+}
+
+// === impl ProviderNodes ===
 
 impl ProviderNodes {
     /// The providers that `nodes` stand for.
@@ -92,63 +115,40 @@ impl ProviderNodes {
 
     /// Reads what is new and forgets what has gone; says whether there was any of that.
     fn take_on(&mut self, news: NodeNews) -> bool {
-        let mut is_news = false;
-        if let Some(nodes) = news.all {
-            let mut before = std::mem::take(&mut self.by_name);
-            self.by_name.reserve(nodes.len());
-            for TreeNode { name, .. } in nodes {
-                let hash = self.hasher.hash_one(&*name);
-                match before.remove(&hash) {
-                    Some(known) => drop(self.by_name.insert(hash, known)),
-                    None => is_news |= self.put(hash, &name),
-                }
-            }
-            is_news |= !before.is_empty();
-            before.keys().for_each(|gone| drop(self.malformed.remove(gone)));
-        }
-        for (name, value) in news.changes {
-            let hash = self.hasher.hash_one(&*name);
-            is_news |= match value {
-                Some(_) => self.put(hash, &name),
-                None => {
-                    self.malformed.remove(&hash);
-                    self.by_name.remove(&hash).is_some()
-                }
-            };
-        }
-        is_news
-    }
-
-    /// Reads a node unless it is known; says whether it was not.
-    fn put(&mut self, hash: u64, name: &str) -> bool {
-        if self.by_name.contains_key(&hash) {
-            return false;
-        }
-        let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
-        let mut shared = self.shared.take();
-        let read = match url.and_then(|url| read_provider(url, &mut shared.pool)) {
-            Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
-                let instance = shared.shared(instance);
-                Some(ReadProvider { instance, may_be_left_over, is_ours })
-            }
-            Err(Unread::Malformed(why)) => {
-                self.malformed.insert(hash, format!("{}: {why}", sound::plain(name)));
-                None
-            }
-            Err(Unread::NotProvided(_)) => None,
-        };
-        self.by_name.insert(hash, read);
-        true
+        let Self { read, shared } = self;
+        read.take_on(news, |node, known| known.is_none().then(|| read_node(&node.name, shared)))
     }
 
     fn providers(&self) -> Providers {
         let mut left_out = UnsoundInstances::default();
-        self.malformed.values().for_each(|why| left_out.add(why.clone()));
+        for node in &*self.read.nodes {
+            if let ProviderNode::Malformed(why) = &node.meaning {
+                left_out.join(why);
+            }
+        }
         Providers {
-            known: self.by_name.values().flatten().cloned().collect(),
+            nodes: Arc::clone(&self.read.nodes),
             left_out: Arc::new(left_out),
             shared: Arc::clone(&self.shared),
         }
+    }
+}
+
+/// What the node of this name means.
+fn read_node(name: &str, shared: &SharedTurns) -> ProviderNode {
+    let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
+    let mut shared = shared.take();
+    match url.and_then(|url| read_provider(url, &mut shared.pool)) {
+        Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
+            let instance = shared.shared(instance);
+            ProviderNode::Provider(ReadProvider { instance, may_be_left_over, is_ours })
+        }
+        Err(Unread::Malformed(why)) => {
+            let mut unsound = UnsoundInstances::default();
+            unsound.add(format!("{}: {why}", sound::plain(name)));
+            ProviderNode::Malformed(Box::new(unsound))
+        }
+        Err(Unread::NotProvided(_)) => ProviderNode::Other,
     }
 }
 
@@ -241,11 +241,11 @@ mod tests {
             let may_be_news = nodes.take_on(news);
             assert!(may_be_news || there == before);
             let providers = nodes.providers();
-            let known = providers.known.iter().map(|known| known.instance.address.to_string());
+            let known = providers.iter().map(|known| known.instance.address.to_string());
             let good = there.iter().filter(|number| *number % 4 != 0);
             let expected: BTreeSet<_> = good.map(|number| format!("10.0.0.{number}:1")).collect();
             assert_eq!(known.collect::<BTreeSet<_>>(), expected);
-            assert_eq!(providers.known.len(), expected.len());
+            assert_eq!(providers.iter().count(), expected.len());
             assert_eq!(providers.left_out.count, there.len() - expected.len());
         }
     }

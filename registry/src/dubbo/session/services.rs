@@ -120,7 +120,7 @@ impl ListReader {
 
     async fn services_of_interfaces(&self) -> Result<ReadFolders<ServiceKey>, Error> {
         let services = |providers: &Providers| -> BTreeSet<ServiceKey> {
-            providers.known.iter().map(|provider| provider.instance.service.clone()).collect()
+            providers.iter().map(|provider| provider.instance.service.clone()).collect()
         };
         let ReadFolders { read, unread, closed } = self.each_interface(services).await?;
         Ok(ReadFolders { read: read.into_iter().flatten().collect(), unread, closed })
@@ -207,7 +207,7 @@ fn services_of(processes: &Processes) -> (BTreeSet<ServiceKey>, bool) {
     let services = services.into_iter().map(|instance| instance.service.clone());
     let is_read =
         |process: &KnownProcess| process.metadata.is_some() || process.record.has_services();
-    let is_whole = processes.known.iter().all(is_read);
+    let is_whole = processes.iter().all(is_read);
     // One whose services are unread stands under the name that was asked for.
     let services = services.filter(|service| service.interface() != "*").collect();
     (services, is_whole)
@@ -222,5 +222,5 @@ pub(super) fn every() -> ServiceKey {
 pub(super) fn every_record(processes: &Processes) -> Vec<ReadRecord> {
     let mut shared = SharedInstances::default();
     let mut read = |process: &KnownProcess| read_one(&every(), process, &mut shared);
-    processes.known.iter().map(&mut read).collect()
+    processes.iter().map(&mut read).collect()
 }

@@ -33,11 +33,11 @@ impl ListReader {
     /// How much there is at each level, what cannot be read, and who is not called.
     pub(super) async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
         let of_interface = |read: &Providers| {
-            LevelPart::new(read.known.len(), &read.left_out, merge(&every(), &*read.known, []))
+            LevelPart::new(read.iter().count(), &read.left_out, merge(&every(), read.iter(), []))
         };
         let of_application = |_, read: &Processes| {
             let merged = merge(&every(), [], &every_record(read));
-            LevelPart::new(read.known.len(), &read.left_out, merged)
+            LevelPart::new(read.iter().count(), &read.left_out, merged)
         };
         let levels = (self.each_interface(of_interface), self.each_application(of_application));
         let (interfaces, applications) = self.both_levels(levels.0, levels.1).await?;

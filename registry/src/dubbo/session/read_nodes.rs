@@ -1,0 +1,93 @@
+//! What the nodes of a path mean, each read once, in no more room than they need.
+//!
+//! Names are long, as that of a provider holds all that it says. So neither names nor values are kept: a node is
+//! known again by a hash of its name. It is keyed at random, so that no name can be found that has the hash of
+//! another; two of a million have the same with a chance of about one in 10^7.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::super::node_feed::NodeNews;
+use super::super::tree::{NodeName, TreeNode};
+
+/// What each node of a path means, sorted by the hashes of their names. Lists hold them, too, so they are replaced
+/// as a whole.
+pub(super) struct ReadNodes<M> {
+    pub(super) nodes: Arc<[ReadNode<M>]>,
+    hasher: RandomState,
+}
+
+/// A node, and what it means: `M`.
+#[derive(Debug, Clone)]
+pub(super) struct ReadNode<M> {
+    /// The hash of its name.
+    name: u64,
+    pub(super) meaning: M,
+}
+
+// === impl ReadNodes ===
+
+impl<M: Clone> ReadNodes<M> {
+    /// What hashes names, and may hash values.
+    pub(super) fn hasher(&self) -> RandomState {
+        self.hasher.clone()
+    }
+
+    /// Takes on what has come, changed and gone; says whether there was any of that. `read` says what a node means,
+    /// which may be what it meant before: `None`.
+    pub(super) fn take_on(
+        &mut self,
+        news: NodeNews,
+        mut read: impl FnMut(&TreeNode, Option<&M>) -> Option<M>,
+    ) -> bool {
+        let are_all = news.all.is_some();
+        let all = news.all.into_iter().flatten().map(|node| (node.name, Some(node.value)));
+        let hashed = |(name, value): (NodeName, _)| (self.hasher.hash_one(&*name), name, value);
+        let mut said: Vec<_> = all.chain(news.changes).map(hashed).collect();
+        // Of several with one name the last counts, which stays behind the others.
+        said.sort_by_key(|(hash, ..)| *hash);
+        let mut said = said.into_iter().peekable();
+        let (before, mut nodes) = (Arc::clone(&self.nodes), Vec::new());
+        let mut before = before.iter().peekable();
+        let mut is_news = false;
+        while let Some((hash, name, value)) = said.next() {
+            if said.peek().is_some_and(|(next, ..)| *next == hash) {
+                continue;
+            }
+            while let Some(other) = before.next_if(|other| other.name < hash) {
+                nodes.extend((!are_all).then(|| other.clone()));
+                is_news |= are_all;
+            }
+            let known = before.next_if(|known| known.name == hash);
+            let Some(value) = value else {
+                is_news |= known.is_some();
+                continue;
+            };
+            let read = read(&TreeNode { name, value }, known.map(|known| &known.meaning));
+            is_news |= read.is_some();
+            let node = |meaning| ReadNode { name: hash, meaning };
+            nodes.extend(read.map(node).or_else(|| known.cloned()));
+        }
+        is_news |= are_all && before.peek().is_some();
+        if is_news {
+            nodes.extend(before.filter(|_| !are_all).cloned());
+            self.nodes = nodes.into();
+        }
+        is_news
+    }
+
+    /// Replaces what nodes mean; `None` stays.
+    pub(super) fn replace(&mut self, mut by: impl FnMut(&M) -> Option<M>) {
+        let node = |node: &ReadNode<M>| match by(&node.meaning) {
+            Some(meaning) => ReadNode { name: node.name, meaning },
+            None => node.clone(),
+        };
+        self.nodes = self.nodes.iter().map(node).collect();
+    }
+}
+
+impl<M> Default for ReadNodes<M> {
+    fn default() -> Self {
+        Self { nodes: Arc::default(), hasher: RandomState::new() }
+    }
+}
