@@ -102,7 +102,7 @@ fn instance_of(
     let ours = is_ours(info);
     let mut params: BTreeMap<String, String> =
         record.params(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
-    params.extend(info.params.iter().map(|(key, value)| (key.clone(), value.clone())));
+    params.extend(info.params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
     let switch = |key: &str| params.get(key).map_or("", String::as_str);
     if !ours && (switch("enabled") == "false" || switch("disabled") == "true") {
         return Ok(None);

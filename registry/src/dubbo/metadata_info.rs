@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::fixed_map::FixedMap;
+use super::fixed_texts::FixedTexts;
 use super::loose_json::{LooseObject, read_object};
 use super::service_rules::no_version;
 
@@ -40,7 +41,7 @@ pub(crate) struct ServiceInfo {
     /// Its path on the wire: mostly the interface.
     pub(crate) path: String,
     /// What a provider URL has as parameters.
-    pub(crate) params: FixedMap<String>,
+    pub(crate) params: FixedTexts,
 }
 
 // === impl MetadataInfo ===

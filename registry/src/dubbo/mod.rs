@@ -21,6 +21,7 @@ mod application;
 mod config;
 mod escape;
 mod fixed_map;
+mod fixed_texts;
 mod layout;
 mod loose_json;
 pub(crate) mod mapping;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::fixed_map::FixedMap;
+use super::fixed_texts::FixedTexts;
 use super::metadata_info::MetadataInfo;
 use super::params::OF_PROCESS;
 use super::service_instance::{self, ServiceInstance};
@@ -30,7 +30,7 @@ pub(crate) struct ProcessRecord {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RecordKind {
     application: String,
-    metadata: FixedMap<String>,
+    metadata: FixedTexts,
     services: Option<Arc<MetadataInfo>>,
 }
 
@@ -63,7 +63,7 @@ impl ProcessRecord {
     /// The record. When it was registered is not kept.
     pub(crate) fn whole(&self) -> ServiceInstance {
         let RecordKind { application, metadata, services } = &*self.alike;
-        let said = metadata.iter().map(|(key, value)| (key.clone(), value.clone()));
+        let said = metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut metadata: BTreeMap<_, _> = said.collect();
         let mut start = self.host_end;
         for (end, key) in self.ends.iter().zip(OF_PROCESS).filter(|(end, _)| **end != UNSAID) {

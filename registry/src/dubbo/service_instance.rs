@@ -75,12 +75,12 @@ impl ServiceInstance {
 
     /// Which services it has; `None` if it has none, or does not say.
     pub(crate) fn revision(&self) -> Option<&str> {
-        revision_of(|key| self.metadata.get(key))
+        revision_of(|key| self.metadata.get(key).map(String::as_str))
     }
 
     /// Whether its services are to be read in the registry. Else only the process itself knows them.
     pub(crate) fn has_remote_metadata(&self) -> bool {
-        is_remote(|key| self.metadata.get(key))
+        is_remote(|key| self.metadata.get(key).map(String::as_str))
     }
 
     /// Whether it is one of ours.
@@ -187,12 +187,12 @@ impl ServiceInstance {
 }
 
 /// The revision that the metadata of a record names, if it is one.
-pub(super) fn revision_of<'a>(said: impl Fn(&str) -> Option<&'a String>) -> Option<&'a str> {
-    said(REVISION).map(String::as_str).filter(|text| !matches!(*text, "" | "0"))
+pub(super) fn revision_of<'a>(said: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+    said(REVISION).filter(|text| !matches!(*text, "" | "0"))
 }
 
 /// Whether the metadata of a record says that its services are in the registry.
-pub(super) fn is_remote<'a>(said: impl Fn(&str) -> Option<&'a String>) -> bool {
+pub(super) fn is_remote<'a>(said: impl Fn(&str) -> Option<&'a str>) -> bool {
     said(STORAGE).is_some_and(|storage| storage == "remote")
 }
 

@@ -1,5 +1,7 @@
 //! Both levels give one list: each process once, nobody lost, nobody who left.
 
+use std::collections::BTreeMap;
+
 use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::*;
@@ -58,7 +60,7 @@ fn a_process_at_both_levels_is_listed_once_as_it_is() {
 fn what_a_record_says_and_cannot_be_read_is_counted_with_the_reason() {
     let mut entry = application_entry(&[ours("h:1", "start", 5)]).unwrap();
     let heavy = |(name, info): (&String, &ServiceInfo)| {
-        let params = [("weight".to_owned(), "heavy\u{7}".to_owned())].into_iter().collect();
+        let params = BTreeMap::from([("weight".to_owned(), "heavy\u{7}".to_owned())]).into();
         (name.clone(), ServiceInfo { params, ..info.clone() })
     };
     entry.metadata.services = entry.metadata.services.iter().map(heavy).collect();

@@ -1,5 +1,7 @@
 //! The rules of Dubbo's layouts, one by one.
 
+use std::collections::BTreeMap;
+
 use rpc_core::ServiceKey;
 
 use super::*;
@@ -268,11 +270,14 @@ fn a_service_port_is_its_own_or_that_of_its_endpoint_or_of_the_record() {
 
 #[test]
 fn a_revision_follows_from_the_content_alone() {
-    let service = |params: &[(&str, &str)]| ServiceInfo {
-        name: "a.B".to_owned(),
-        protocol: "dubhe".to_owned(),
-        params: params.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
-        ..ServiceInfo::default()
+    let service = |params: &[(&str, &str)]| {
+        let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        ServiceInfo {
+            name: "a.B".to_owned(),
+            protocol: "dubhe".to_owned(),
+            params: BTreeMap::from_iter(params).into(),
+            ..ServiceInfo::default()
+        }
     };
     let revision =
         |params: &[(&str, &str)]| MetadataInfo::new("shop", vec![service(params)]).revision;
