@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
-use tokio::sync::watch;
 
 use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
+use crate::latest::LatestReader;
 use crate::listed_consumer::ListedConsumer;
 use crate::newest::Newest;
 
@@ -314,7 +314,7 @@ pub struct Updates {
 }
 
 impl Updates {
-    pub(crate) fn new(known: usize) -> (Self, watch::Receiver<Option<Listing>>) {
+    pub(crate) fn new(known: usize) -> (Self, LatestReader<Option<Listing>>) {
         let newest = Newest::default();
         let updates = newest.values.subscribe();
         (Self { newest, known }, updates)
@@ -354,7 +354,7 @@ impl Updates {
     /// reason; the next list that is [`put`](Self::put) confirms it. For a watch that goes on: one that
     /// ends says so by its error.
     pub fn doubt(&self, why: Error) {
-        self.newest.doubt.send_replace(Some(why));
+        self.newest.doubt.send(Some(why));
     }
 }
 
@@ -377,7 +377,7 @@ mod tests {
         newest.mark_unchanged();
         assert!(updates.newest.doubt.borrow().is_some());
         updates.put(listing);
-        assert!(newest.has_changed().unwrap() && updates.newest.doubt.borrow().is_none());
+        assert!(newest.has_changed() && updates.newest.doubt.borrow().is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use rpc_core::{Error, Trouble};
 use tokio::sync::watch;
 
+use crate::latest::Latest;
 use crate::newest::Newest;
 
 /// Longest key and longest group, in bytes.
@@ -200,12 +201,12 @@ impl ConfigUpdates {
     /// Replaces the value. An equal one counts too: it confirms the present one.
     pub fn put(&self, value: Option<Bytes>) {
         self.0.doubt.send_if_modified(|doubt| doubt.take().is_some());
-        self.0.values.send_replace(Some(value));
+        self.0.values.send(Some(value));
     }
 
     /// The sender behind it, for a server that fills one itself.
     #[cfg(feature = "_dubbo")]
-    pub(crate) const fn sender(&self) -> &watch::Sender<Option<Option<Bytes>>> {
+    pub(crate) const fn sender(&self) -> &Latest<Option<Option<Bytes>>> {
         &self.0.values
     }
 }

@@ -59,6 +59,7 @@ mod etcd;
 mod fixed;
 #[cfg(feature = "_grpc")]
 mod grpc;
+mod latest;
 mod listed_consumer;
 mod lock;
 mod memory;

@@ -2,17 +2,18 @@
 //! [`ConfigUpdates`](crate::ConfigUpdates).
 
 use rpc_core::Error;
-use tokio::sync::watch;
+
+use crate::latest::Latest;
 
 /// The newest that a watch has put, and why it is not confirmed any more.
 #[derive(Debug)]
 pub(crate) struct Newest<T> {
-    pub(crate) values: watch::Sender<Option<T>>,
-    pub(crate) doubt: watch::Sender<Option<Error>>,
+    pub(crate) values: Latest<Option<T>>,
+    pub(crate) doubt: Latest<Option<Error>>,
 }
 
 impl<T> Default for Newest<T> {
     fn default() -> Self {
-        Self { values: watch::Sender::new(None), doubt: watch::Sender::new(None) }
+        Self { values: Latest::new(None), doubt: Latest::new(None) }
     }
 }

@@ -12,6 +12,8 @@ use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::latest::Latest;
+
 /// A child of a path. It may be a part of a server's answer, and hold the memory of all of that: it is to be read and
 /// dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +124,13 @@ pub(crate) trait ValueSink: Send + Sync {
 impl ValueSink for watch::Sender<Option<Option<Bytes>>> {
     fn put_value(&self, value: Option<Bytes>) {
         self.send_replace(Some(value));
+    }
+}
+
+/// As that.
+impl ValueSink for Latest<Option<Option<Bytes>>> {
+    fn put_value(&self, value: Option<Bytes>) {
+        self.send(Some(value));
     }
 }
 

@@ -328,7 +328,7 @@ impl<S: WatchTarget> Follow<S> {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
             };
             // Also at the end: what came whole before it counts.
-            if ended.is_none() || newest.has_changed().unwrap_or(false) {
+            if ended.is_none() || newest.has_changed() {
                 let update = newest.borrow_and_update().clone();
                 if let Some(update) = update {
                     self.target.publish(&self.link, update, &self.ends).await;

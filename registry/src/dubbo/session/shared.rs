@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use rpc_core::Error;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::super::node_feed::NodeFeed;
 use super::super::tree::TreeNode;
+use crate::latest::{Latest, LatestReader};
 use crate::lock::locked;
 
 /// What was read within this time is not read again to check it. All who share it check it, each at a time of
@@ -37,7 +37,7 @@ pub(super) struct KeptRead<T> {
 pub(super) struct KeptEnds<T> {
     /// Where the watch puts what it sees.
     pub(super) feed: Arc<NodeFeed>,
-    state: Arc<watch::Sender<KeptState<T>>>,
+    state: Latest<KeptState<T>>,
 }
 
 /// What has come of that. It is one channel, as there are three of these for each list.
@@ -52,7 +52,7 @@ struct KeptState<T> {
 }
 
 /// Says that it is not kept any more, also where its task ends with its runtime.
-struct KeptGuard<T>(Arc<watch::Sender<KeptState<T>>>);
+struct KeptGuard<T>(Latest<KeptState<T>>);
 
 /// What is kept at present, by path.
 pub(super) struct KeptByPath<T>(Mutex<HashMap<String, Weak<KeptRead<T>>>>);
@@ -68,8 +68,8 @@ where
     where
         F: Future<Output = Error> + Send + 'static,
     {
-        let ends = KeptEnds { feed: Arc::default(), state: Arc::default() };
-        let guard = KeptGuard(Arc::clone(&ends.state));
+        let ends = KeptEnds { feed: Arc::default(), state: Latest::default() };
+        let guard = KeptGuard(ends.state.clone());
         let task = tokio::spawn(work(ends.clone()).map(move |error| guard.end(&error)));
         Arc::new(Self { ends, task: task.abort_handle(), checked: tokio::sync::Mutex::default() })
     }
@@ -124,12 +124,13 @@ where
 impl<T> KeptEnds<T> {
     /// Hands on what the feed means at `version`; `None` if that is what it meant before.
     pub(super) fn put(&self, version: u64, meaning: Option<T>) {
-        self.state.send_modify(|state| {
+        self.state.send_if_modified(|state| {
             if let Some(meaning) = meaning {
                 state.meaning = Some(meaning);
                 state.meanings += 1;
             }
             state.understood = version;
+            true
         });
     }
 }
@@ -147,8 +148,9 @@ impl<T> Default for KeptState<T> {
 
 impl<T> KeptGuard<T> {
     fn end(&self, error: &Error) {
-        self.0.send_modify(|state| {
+        self.0.send_if_modified(|state| {
             state.over.get_or_insert_with(|| error.clone());
+            true
         });
     }
 }
@@ -172,7 +174,7 @@ impl<T> Drop for KeptRead<T> {
 // Derived, it would ask for meanings that are `Clone`.
 impl<T> Clone for KeptEnds<T> {
     fn clone(&self) -> Self {
-        Self { feed: Arc::clone(&self.feed), state: Arc::clone(&self.state) }
+        Self { feed: Arc::clone(&self.feed), state: self.state.clone() }
     }
 }
 
@@ -224,7 +226,7 @@ impl<T> fmt::Debug for KeptByPath<T> {
 
 /// Follows what is kept.
 pub(super) struct ReadFollower<T> {
-    state: watch::Receiver<KeptState<T>>,
+    state: LatestReader<KeptState<T>>,
     /// The number of the meaning that was seen last.
     seen: u64,
     _kept: Arc<KeptRead<T>>,
@@ -236,7 +238,7 @@ where
 {
     /// What it means now, unless it has not been read yet.
     pub(super) fn latest(&mut self) -> Option<T> {
-        let state = self.state.borrow();
+        let state = self.state.borrow_and_update();
         self.seen = state.meanings;
         state.meaning.clone()
     }

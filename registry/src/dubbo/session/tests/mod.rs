@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::{Error, Instance, ServiceKey};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -21,6 +20,7 @@ use super::super::layout::{Layout, RecordForm};
 use super::super::memory_tree::{MemoryStore, MemoryTree};
 use super::TreeSession;
 use crate::backend::{Listing, Session, Updates};
+use crate::latest::LatestReader;
 use crate::{RegistryParams, RegistryUrl};
 
 /// More than anything here may take, of paused time.
@@ -62,7 +62,7 @@ fn instance(service: &str, address: &str) -> Instance {
 
 /// A watch of a service, and what it has put.
 struct Watched {
-    newest: watch::Receiver<Option<Listing>>,
+    newest: LatestReader<Option<Listing>>,
     task: JoinHandle<Result<(), Error>>,
 }
 
