@@ -164,9 +164,9 @@ impl ZooKeeperClient {
         self.request(message::delete(path, version)).await.map(drop)
     }
 
-    /// One who can watch paths; what it watches is forgotten when it is dropped.
-    pub(super) fn watching(&self) -> PathWatches<'_> {
-        PathWatches { client: self, watcher: Arc::default(), entered: Mutex::default() }
+    /// One who can watch `path` and its children; what it watches is forgotten when it is dropped.
+    pub(super) fn watching<'a>(&'a self, path: &'a Arc<str>) -> PathWatches<'a> {
+        PathWatches { client: self, path, watcher: Arc::default(), entered: Mutex::default() }
     }
 
     /// Waits until the connection has ended.
@@ -195,33 +195,40 @@ impl ZooKeeperClient {
     }
 }
 
-/// Reads that set watches, and the changes that they then tell.
+/// Reads at a path, and of the values of its children, that set watches, and the changes that they then tell.
 pub(super) struct PathWatches<'a> {
     client: &'a ZooKeeperClient,
+    path: &'a Arc<str>,
     watcher: Arc<Watcher>,
-    /// What it watches, or has watched and not forgotten.
-    entered: Mutex<ByKind<HashSet<Arc<str>>>>,
+    /// What it watches at the path itself, or has watched and not forgotten.
+    entered: Mutex<ByKind<bool>>,
 }
 
 impl PathWatches<'_> {
-    fn enter(&self, kind: WatchKind, path: &Arc<str>) {
-        let mut entered = locked(&self.entered);
-        let entered = entered.of(kind);
-        // One text of a path is held by all.
-        let path = entered.get(path).unwrap_or(path).clone();
-        self.client.state.watches.enter(kind, &path, &self.watcher);
-        entered.insert(path);
+    /// The name of the child at `path`, if it is one.
+    pub(super) fn name_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.strip_prefix(&**self.path)?.strip_prefix('/')
     }
 
-    /// Whether the value of this path is watched, or was and is not forgotten.
-    pub(super) fn has_value(&self, path: &str) -> bool {
-        locked(&self.entered).of(WatchKind::Value).contains(path)
+    fn enter(&self, kind: WatchKind, path: &str) {
+        let watches = &self.client.state.watches;
+        match self.name_of(path) {
+            Some(name) => watches.enter_child(self.path, name, &self.watcher),
+            None => {
+                *locked(&self.entered).of(kind) = true;
+                watches.enter(kind, self.path, &self.watcher);
+            }
+        }
     }
 
-    /// The paths whose values are watched of which `is_meant` is true.
-    pub(super) fn values(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
-        let mut entered = locked(&self.entered);
-        entered.of(WatchKind::Value).iter().filter(|path| is_meant(path)).cloned().collect()
+    /// Whether the value of this child is watched, or was and is not forgotten.
+    pub(super) fn has_child(&self, name: &str) -> bool {
+        self.watcher.has_child(name)
+    }
+
+    /// Forgets children that have gone, which has ended their watches at the server, and returns them.
+    pub(super) fn forget_children(&self, has_gone: impl Fn(&str) -> bool) -> Vec<Box<str>> {
+        self.watcher.forget_children(has_gone)
     }
 
     /// As [`ZooKeeperClient::get`]; changes of the value, and of whether there is one, are told.
@@ -258,25 +265,21 @@ impl PathWatches<'_> {
 
     /// Where there is no node, or none for us, the server has set no watch.
     fn unless_set(&self, kind: WatchKind, path: &str, is_set: bool) {
-        if !is_set && locked(&self.entered).of(kind).remove(path) {
-            self.client.state.watches.leave(kind, path, &self.watcher, || {});
+        match self.name_of(path) {
+            _ if is_set => {}
+            Some(name) => self.watcher.forget_child(name),
+            None => {
+                *locked(&self.entered).of(kind) = false;
+                self.client.state.watches.leave(kind, path, &self.watcher, || {});
+            }
         }
     }
 
-    /// Ends the watch of a path, if it is not ended yet.
-    pub(super) fn forget(&self, kind: WatchKind, path: &str) {
-        if locked(&self.entered).of(kind).remove(path) {
-            self.leave(kind, path);
-        }
-    }
-
-    fn leave(&self, kind: WatchKind, path: &str) {
-        self.client.state.watches.leave(kind, path, &self.watcher, || {
-            let (answer, _) = oneshot::channel();
-            let frame = message::remove_watch(kind, path);
-            // If the queue is full, the watch tells one more change, which nobody hears.
-            let _ = self.client.orders.try_send(Order { frame, answer });
-        });
+    fn unset(&self, kind: WatchKind, path: &str) {
+        let (answer, _) = oneshot::channel();
+        let frame = message::remove_watch(kind, path);
+        // If the queue is full, the watch tells one more change, which nobody hears.
+        let _ = self.client.orders.try_send(Order { frame, answer });
     }
 
     /// Waits for changes and takes all that there are: the paths where they were.
@@ -298,14 +301,16 @@ impl PathWatches<'_> {
 
 impl Drop for PathWatches<'_> {
     fn drop(&mut self) {
-        for (kind, paths) in std::mem::take(&mut *locked(&self.entered)).each() {
-            paths.iter().for_each(|path| self.leave(kind, path));
+        let watches = &self.client.state.watches;
+        for (kind, _) in locked(&self.entered).each().into_iter().filter(|(_, is)| **is) {
+            watches.leave(kind, self.path, &self.watcher, || self.unset(kind, self.path));
         }
+        watches.leave_children(self.path, &self.watcher, |path| self.unset(WatchKind::Value, path));
     }
 }
 
 impl fmt::Debug for PathWatches<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("PathWatches").field(&locked(&self.entered)).finish()
+        f.debug_tuple("PathWatches").field(self.path).finish()
     }
 }

@@ -178,11 +178,11 @@ impl ZooKeeperTree {
         read: ReadOf,
         sink: &dyn NodeSink,
     ) -> Result<(), OpFailure> {
-        let watching = self.client.watching();
+        let watching = self.client.watching(path);
         let mut list = WatchedList::new(&watching, path, read);
         let mut changes = HashSet::from([Arc::clone(path)]);
         loop {
-            let seen = Box::pin(list.read_again(&changes)).await?;
+            let seen = Box::pin(list.read_again(changes)).await?;
             let next = Instant::now() + gap(list.len());
             match seen {
                 ListSeen::All(nodes) => sink.put_all(nodes),
@@ -198,7 +198,7 @@ impl ZooKeeperTree {
     }
 
     async fn watch_one(&self, path: &Arc<str>, sink: &dyn ValueSink) -> Result<(), OpFailure> {
-        let watching = self.client.watching();
+        let watching = self.client.watching(path);
         loop {
             let value = match Box::pin(watching.get(path)).await? {
                 Some((value, _)) => Some(value),

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt};
 use rpc_core::Turns;
 
 use super::client::{OpFailure, PathWatches};
-use super::message::{NodeStat, ServerCode, WatchKind};
+use super::message::{NodeStat, ServerCode};
 use crate::dubbo::{ChangedNode, NodeName, ReadOf, TreeNode};
 
 /// Values of one list that are read at the same time.
@@ -65,7 +65,7 @@ impl<'a> WatchedList<'a> {
     /// Reads what has changed, and sets its watches again.
     pub(super) async fn read_again(
         &mut self,
-        changes: &HashSet<Arc<str>>,
+        changes: HashSet<Arc<str>>,
     ) -> Result<ListSeen, OpFailure> {
         let is_first = self.count.is_none();
         let names = match changes.contains(self.path) {
@@ -78,20 +78,16 @@ impl<'a> WatchedList<'a> {
             let node = |name| TreeNode { name, value: Bytes::new() };
             return Ok(ListSeen::All(names.into_iter().map(node).collect()));
         }
-        let children = changes.iter().filter_map(|change| self.name_of(change));
-        let mut stale: HashSet<String> = children
-            .filter(|name| self.watching.has_value(&self.child(name)))
-            .map(str::to_owned)
-            .collect();
-        let mut seen = Vec::new();
-        if let Some(names) = names {
-            let (gone, new) = self.compare(names).await;
-            stale.retain(|name| !gone.contains(name));
-            stale.extend(new);
-            seen.extend(
-                gone.into_iter().map(|name| ChangedNode { name: name.into(), value: None }),
-            );
-        }
+        let (gone, new) = match names {
+            Some(names) => self.compare(names).await,
+            None => (Vec::new(), Vec::new()),
+        };
+        let changed = changes.iter().filter_map(|change| self.watching.name_of(change));
+        let mut stale: HashSet<String> =
+            changed.filter(|name| self.watching.has_child(name)).map(str::to_owned).collect();
+        stale.extend(new);
+        let gone = gone.iter().map(|name| ChangedNode { name: (&**name).into(), value: None });
+        let mut seen: Vec<_> = gone.collect();
         seen.extend(self.read_values(stale, is_first).await?);
         Ok(match is_first {
             true => {
@@ -114,16 +110,13 @@ impl<'a> WatchedList<'a> {
 
     /// Those whose values are watched and which are not among `names`, whose watches end, and those that
     /// are new there.
-    async fn compare(&self, names: Vec<NodeName>) -> (HashSet<String>, Vec<String>) {
+    async fn compare(&self, names: Vec<NodeName>) -> (Vec<Box<str>>, Vec<String>) {
         let names: HashSet<String> = names.iter().map(ToString::to_string).collect();
-        let is_gone = |path: &str| self.name_of(path).is_some_and(|name| !names.contains(name));
-        let gone = self.watching.values(is_gone);
-        gone.iter().for_each(|path| self.watching.forget(WatchKind::Value, path));
-        let gone = gone.iter().filter_map(|path| self.name_of(path)).map(str::to_owned).collect();
+        let gone = self.watching.forget_children(|name| !names.contains(name));
         let (mut new, mut turns) = (Vec::new(), Turns::new());
         for name in names {
             turns.next().await;
-            if !self.watching.has_value(&self.child(&name)) {
+            if !self.watching.has_child(&name) {
                 new.push(name);
             }
         }
@@ -147,10 +140,5 @@ impl<'a> WatchedList<'a> {
 
     fn child(&self, name: &str) -> Arc<str> {
         format!("{}/{name}", self.path).into()
-    }
-
-    /// The name of the child at `path`, if it is one.
-    fn name_of<'p>(&self, path: &'p str) -> Option<&'p str> {
-        path.strip_prefix(&**self.path)?.strip_prefix('/')
     }
 }

@@ -18,6 +18,8 @@ use crate::lock::locked;
 pub(super) struct Watcher {
     changed: Mutex<HashSet<Arc<str>>>,
     news: Notify,
+    /// The children whose values it watches, by their names alone, as there is one for each process that is listed.
+    children: Mutex<HashSet<Box<str>>>,
 }
 
 impl Watcher {
@@ -37,6 +39,21 @@ impl Watcher {
         std::mem::take(&mut *locked(&self.changed))
     }
 
+    /// Whether it watches the value of this child, or has watched and not forgotten it.
+    pub(super) fn has_child(&self, name: &str) -> bool {
+        locked(&self.children).contains(name)
+    }
+
+    /// Forgets a child whose watch has ended.
+    pub(super) fn forget_child(&self, name: &str) {
+        locked(&self.children).remove(name);
+    }
+
+    /// Forgets all such children, and returns them.
+    pub(super) fn forget_children(&self, has_ended: impl Fn(&str) -> bool) -> Vec<Box<str>> {
+        locked(&self.children).extract_if(|name| has_ended(name)).collect()
+    }
+
     fn tell(&self, path: &Arc<str>) {
         // Bounded by the paths that it watches.
         locked(&self.changed).insert(Arc::clone(path));
@@ -44,9 +61,16 @@ impl Watcher {
     }
 }
 
-/// The watches of a connection. There is one for each process that is listed, so each takes little memory.
+/// The watches of a connection.
 #[derive(Default)]
-pub(super) struct WatchTable(Mutex<ByKind<WatchedPaths>>);
+pub(super) struct WatchTable(Mutex<WatchesAtPaths>);
+
+#[derive(Default)]
+struct WatchesAtPaths {
+    here: ByKind<WatchedPaths>,
+    /// Who watches values of children of a path; each knows which.
+    of_children: WatchedPaths,
+}
 
 /// Something for each kind of change.
 #[derive(Debug, Default)]
@@ -73,8 +97,8 @@ impl<T> ByKind<T> {
         }
     }
 
-    pub(super) fn each(self) -> [(WatchKind, T); 2] {
-        [(WatchKind::Value, self.of_values), (WatchKind::Children, self.of_children)]
+    pub(super) fn each(&self) -> [(WatchKind, &T); 2] {
+        [(WatchKind::Value, &self.of_values), (WatchKind::Children, &self.of_children)]
     }
 }
 
@@ -118,10 +142,30 @@ impl WatchedPaths {
         }
     }
 
+    /// All watchers of a path.
+    fn at(&self, path: &str) -> impl Iterator<Item = &Arc<Watcher>> {
+        self.first.get(path).into_iter().chain(self.others.get(path).into_iter().flatten())
+    }
+
     /// Takes out all watchers of a path.
     fn take(&mut self, path: &str) -> impl Iterator<Item = Arc<Watcher>> {
         let first = self.first.remove(path);
         first.into_iter().chain(self.others.remove(path).into_iter().flatten())
+    }
+}
+
+// === impl WatchesAtPaths ===
+
+impl WatchesAtPaths {
+    /// Who watches the value at `path` as that of a child.
+    fn of_child<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Arc<Watcher>> {
+        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+        self.of_children.at(folder).filter(move |watcher| watcher.has_child(name))
+    }
+
+    /// Whether anybody watches the value at `path`.
+    fn has_value(&self, path: &str) -> bool {
+        self.here.of_values.first.contains_key(path) || self.of_child(path).next().is_some()
     }
 }
 
@@ -130,7 +174,15 @@ impl WatchedPaths {
 impl WatchTable {
     /// Enters a watch; to be called before the request that sets it at the server is sent.
     pub(super) fn enter(&self, kind: WatchKind, path: &Arc<str>, watcher: &Arc<Watcher>) {
-        locked(&self.0).of(kind).enter(path, watcher);
+        locked(&self.0).here.of(kind).enter(path, watcher);
+    }
+
+    /// As [`enter`](Self::enter), of the value of a child of `folder`.
+    pub(super) fn enter_child(&self, folder: &Arc<str>, name: &str, watcher: &Arc<Watcher>) {
+        locked(&self.0).of_children.enter(folder, watcher);
+        if !watcher.has_child(name) {
+            locked(&watcher.children).insert(name.into());
+        }
     }
 
     /// Takes a watch out. If nobody else has one there, `unset` is to remove it at the server; it is
@@ -143,8 +195,26 @@ impl WatchTable {
         unset: impl FnOnce(),
     ) {
         let mut table = locked(&self.0);
-        if table.of(kind).leave(path, watcher) {
+        let is_last = table.here.of(kind).leave(path, watcher);
+        if is_last && !(kind == WatchKind::Value && table.has_value(path)) {
             unset();
+        }
+    }
+
+    /// As [`leave`](Self::leave), for all children of `folder`; `unset` is given the path of each.
+    pub(super) fn leave_children(
+        &self,
+        folder: &str,
+        watcher: &Arc<Watcher>,
+        unset: impl Fn(&str),
+    ) {
+        let mut table = locked(&self.0);
+        table.of_children.leave(folder, watcher);
+        for name in watcher.forget_children(|_| true) {
+            let path = format!("{folder}/{name}");
+            if !table.has_value(&path) {
+                unset(&path);
+            }
         }
     }
 
@@ -153,7 +223,10 @@ impl WatchTable {
         let path: Arc<str> = path.into();
         let mut table = locked(&self.0);
         for kind in kinds {
-            table.of(*kind).take(&path).for_each(|watcher| watcher.tell(&path));
+            table.here.of(*kind).take(&path).for_each(|watcher| watcher.tell(&path));
+        }
+        if kinds.contains(&WatchKind::Value) {
+            table.of_child(&path).for_each(|watcher| watcher.tell(&path));
         }
     }
 
@@ -161,15 +234,17 @@ impl WatchTable {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         let table = locked(&self.0);
-        table.of_values.first.len() + table.of_children.first.len()
+        let here = table.here.each().map(|(_, paths)| paths.first.len());
+        let children = |watcher: &Arc<Watcher>| locked(&watcher.children).len();
+        here.iter().sum::<usize>() + table.of_children.first.values().map(children).sum::<usize>()
     }
 }
 
 impl fmt::Debug for WatchTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let table = locked(&self.0);
-        let paths = table.of_values.first.len() + table.of_children.first.len();
-        write!(f, "WatchTable({paths} paths)")
+        let paths = table.here.each().map(|(_, paths)| paths.first.len());
+        write!(f, "WatchTable({} paths)", paths.iter().sum::<usize>())
     }
 }
 
@@ -212,5 +287,31 @@ mod tests {
             (leave(&one), leave(&one), leave(&two), leave(&two)),
             (false, false, true, false)
         );
+    }
+
+    #[tokio::test]
+    async fn a_child_is_watched_beside_its_own_path_and_by_each_who_entered_it() {
+        let (table, one, two) = (WatchTable::default(), Arc::default(), Arc::default());
+        let folder = path("/a");
+        ["b", "c"].iter().for_each(|name| table.enter_child(&folder, name, &one));
+        table.enter_child(&folder, "b", &two);
+        table.enter(WatchKind::Value, &path("/a/c"), &two);
+        assert_eq!(table.len(), 3);
+        table.fire(&[WatchKind::Children], "/a/b");
+        table.fire(&[WatchKind::Value], "/a");
+        table.fire(&[WatchKind::Value], "/a/d");
+        assert!(one.take().is_empty() && two.take().is_empty());
+        table.fire(&[WatchKind::Value], "/a/b");
+        assert_eq!(one.changed().await, HashSet::from([path("/a/b")]));
+        assert_eq!(two.changed().await, HashSet::from([path("/a/b")]));
+        let leave = |watcher| {
+            let unset = Mutex::default();
+            table.leave_children("/a", watcher, |path| locked(&unset).push(path.to_owned()));
+            unset.into_inner().unwrap()
+        };
+        assert!(leave(&one).is_empty(), "the other one has both");
+        assert_eq!(leave(&two), ["/a/b"]);
+        table.leave(WatchKind::Value, "/a/c", &two, || {});
+        assert_eq!(table.len(), 0);
     }
 }

@@ -176,8 +176,8 @@ proptest! {
             let (client, mut server, _) = session(Duration::from_secs(1));
             let asking = Arc::clone(&client);
             let asked = tokio::spawn(async move {
-                let watching = asking.watching();
                 let path = "/a".into();
+                let watching = asking.watching(&path);
                 let _ = tokio::join!(
                     watching.children(&path), watching.get(&path), asking.get("/b"), asking.children("/c")
                 );
