@@ -4,7 +4,6 @@
 //! processes of each with their services. Each of these is kept once for all who need it, and a list is
 //! put together from what is known of them. The first is put when all of them have been read.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,21 +73,24 @@ impl ListReader {
     pub(super) async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
         let mut providers = self.follow_providers(service);
         let mut mapping = self.follow_mapping(service.interface());
-        let mut processes: BTreeMap<String, ReadFollower<Processes>> = BTreeMap::new();
+        let mut processes: Vec<(String, ReadFollower<Processes>)> = Vec::new();
         let mut maker = ListMaker::default();
         let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
             let applications = mapping.latest();
             if let Some(names) = &applications {
-                processes.retain(|name, _| names.contains(name));
+                processes.retain(|(name, _)| names.contains(name));
                 for name in &**names {
-                    let follow = || self.follow_processes(name);
-                    processes.entry(name.clone()).or_insert_with(follow);
+                    if processes.iter().all(|(followed, _)| followed != name) {
+                        // Most services have one.
+                        processes.reserve_exact(1);
+                        processes.push((name.clone(), self.follow_processes(name)));
+                    }
                 }
             }
-            let latest = |followed: &mut ReadFollower<_>| followed.latest();
-            let read: Vec<_> = processes.values_mut().map(latest).collect();
+            let read: Vec<_> =
+                processes.iter_mut().map(|(_, followed)| followed.latest()).collect();
             let is_whole = applications.is_some() && read.iter().all(Option::is_some);
             // Later, an application that comes to the service is waited for by nobody.
             if let Some(providers) = providers.latest().filter(|_| is_whole || next_list.is_some())
@@ -104,7 +106,7 @@ impl ListReader {
                 }
                 next_list = Some(Instant::now() + gap);
             }
-            let changes = processes.values_mut().map(|followed| Box::pin(followed.changed()));
+            let changes = processes.iter_mut().map(|(_, followed)| Box::pin(followed.changed()));
             let changes: Vec<_> = changes.collect();
             let change = async {
                 match changes.is_empty() {
