@@ -22,7 +22,7 @@ pub(super) struct OwnNodes {
     /// Of each instance; two while its content changes.
     providers: Mutex<BTreeMap<InstanceName, BTreeSet<String>>>,
     /// Of each service that is watched.
-    consumers: Mutex<BTreeMap<ServiceKey, String>>,
+    consumers: Mutex<BTreeMap<ServiceKey, Arc<str>>>,
 }
 
 /// Service, address and start.
@@ -60,8 +60,8 @@ impl OwnNodes {
         providers.get(&name_of(instance)).into_iter().flatten().cloned().collect()
     }
 
-    pub(super) fn add_consumer(&self, service: &ServiceKey, path: &str) {
-        locked(&self.consumers).insert(service.clone(), path.to_owned());
+    pub(super) fn add_consumer(&self, service: &ServiceKey, path: &Arc<str>) {
+        locked(&self.consumers).insert(service.clone(), Arc::clone(path));
     }
 
     pub(super) fn remove_consumer(&self, service: &ServiceKey) {
@@ -69,7 +69,7 @@ impl OwnNodes {
     }
 
     /// Every node of a consumer, by service.
-    pub(super) fn of_consumers(&self) -> BTreeMap<ServiceKey, String> {
+    pub(super) fn of_consumers(&self) -> BTreeMap<ServiceKey, Arc<str>> {
         locked(&self.consumers).clone()
     }
 }

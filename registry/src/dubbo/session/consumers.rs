@@ -137,7 +137,7 @@ struct Entries {
 }
 
 struct Entry {
-    path: String,
+    path: Arc<str>,
     /// Whether the registry has confirmed it.
     is_there: bool,
     /// Whether it may go: one of a session before waits until the watches of that are back.
@@ -218,9 +218,9 @@ impl Entries {
             let started = (self.layout.own.started_ms, std::process::id());
             let url = consumer_url(service, application, host, started);
             let parent = self.paths.consumers(service);
-            let path = format!("{parent}/{}", url.to_node_name());
+            let path: Arc<str> = format!("{parent}/{}", url.to_node_name()).into();
             // Noted before it is written: it may have been when that fails.
-            let entry = Entry { path: path.clone(), is_there: false, may_go: true };
+            let entry = Entry { path: Arc::clone(&path), is_there: false, may_go: true };
             self.layout.own.add_consumer(service, &path);
             self.written.insert(service.clone(), entry);
             let put = timeout(LIMIT, self.tree.put_owned(&path, Bytes::new())).await;
