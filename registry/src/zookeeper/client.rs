@@ -287,10 +287,7 @@ impl PathWatches<'_> {
     /// # Errors
     /// The connection has ended.
     pub(super) async fn changed(&self) -> Result<HashSet<Arc<str>>, OpFailure> {
-        tokio::select! {
-            changed = self.watcher.changed() => Ok(changed),
-            () = self.client.ended() => Err(OpFailure::Request(RequestFailure::Lost)),
-        }
+        self.watcher.changed().await.ok_or(OpFailure::Request(RequestFailure::Lost))
     }
 
     /// Takes the changes that there are.

@@ -111,6 +111,7 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         }
     };
     state.end.send_replace(Some(why));
+    state.watches.end();
     // Whoever waits, or is about to, sees the end.
     orders.close();
 }

@@ -16,19 +16,34 @@ use crate::lock::locked;
 /// One who waits for changes, at any number of paths.
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
-    changed: Mutex<HashSet<Arc<str>>>,
+    told: Mutex<ToldChanges>,
     news: Notify,
     /// The children whose values it watches, by their names alone, as there is one for each process that is listed.
     children: Mutex<HashSet<Box<str>>>,
 }
 
+/// What a [`Watcher`] has been told.
+#[derive(Debug, Default)]
+struct ToldChanges {
+    /// The paths where something has changed.
+    paths: HashSet<Arc<str>>,
+    /// Whether there will be no more, as the connection has ended.
+    are_all: bool,
+}
+
 impl Watcher {
-    /// Waits for a change and takes all that there are by then: the paths where they were.
-    pub(super) async fn changed(&self) -> HashSet<Arc<str>> {
+    /// Waits for a change and takes all that there are by then: the paths where they were. `None` once there will be
+    /// no more.
+    pub(super) async fn changed(&self) -> Option<HashSet<Arc<str>>> {
         loop {
-            let changed = self.take();
-            if !changed.is_empty() {
-                return changed;
+            {
+                let mut told = locked(&self.told);
+                if !told.paths.is_empty() {
+                    return Some(std::mem::take(&mut told.paths));
+                }
+                if told.are_all {
+                    return None;
+                }
             }
             self.news.notified().await;
         }
@@ -36,7 +51,7 @@ impl Watcher {
 
     /// Takes the changes that there are.
     pub(super) fn take(&self) -> HashSet<Arc<str>> {
-        std::mem::take(&mut *locked(&self.changed))
+        std::mem::take(&mut locked(&self.told).paths)
     }
 
     /// Whether it watches the value of this child, or has watched and not forgotten it.
@@ -56,7 +71,12 @@ impl Watcher {
 
     fn tell(&self, path: &Arc<str>) {
         // Bounded by the paths that it watches.
-        locked(&self.changed).insert(Arc::clone(path));
+        locked(&self.told).paths.insert(Arc::clone(path));
+        self.news.notify_one();
+    }
+
+    fn end(&self) {
+        locked(&self.told).are_all = true;
         self.news.notify_one();
     }
 }
@@ -70,6 +90,8 @@ struct WatchesAtPaths {
     here: ByKind<WatchedPaths>,
     /// Who watches values of children of a path; each knows which.
     of_children: WatchedPaths,
+    /// Whether the connection has ended.
+    is_over: bool,
 }
 
 /// Something for each kind of change.
@@ -142,6 +164,10 @@ impl WatchedPaths {
         }
     }
 
+    fn all(&self) -> impl Iterator<Item = &Arc<Watcher>> {
+        self.first.values().chain(self.others.values().flatten())
+    }
+
     /// All watchers of a path.
     fn at(&self, path: &str) -> impl Iterator<Item = &Arc<Watcher>> {
         self.first.get(path).into_iter().chain(self.others.get(path).into_iter().flatten())
@@ -163,6 +189,12 @@ impl WatchesAtPaths {
         self.of_children.at(folder).filter(move |watcher| watcher.has_child(name))
     }
 
+    fn tell_end(&self, watcher: &Watcher) {
+        if self.is_over {
+            watcher.end();
+        }
+    }
+
     /// Whether anybody watches the value at `path`.
     fn has_value(&self, path: &str) -> bool {
         self.here.of_values.first.contains_key(path) || self.of_child(path).next().is_some()
@@ -174,15 +206,30 @@ impl WatchesAtPaths {
 impl WatchTable {
     /// Enters a watch; to be called before the request that sets it at the server is sent.
     pub(super) fn enter(&self, kind: WatchKind, path: &Arc<str>, watcher: &Arc<Watcher>) {
-        locked(&self.0).here.of(kind).enter(path, watcher);
+        let mut table = locked(&self.0);
+        table.here.of(kind).enter(path, watcher);
+        table.tell_end(watcher);
     }
 
     /// As [`enter`](Self::enter), of the value of a child of `folder`.
     pub(super) fn enter_child(&self, folder: &Arc<str>, name: &str, watcher: &Arc<Watcher>) {
-        locked(&self.0).of_children.enter(folder, watcher);
+        let mut table = locked(&self.0);
+        table.of_children.enter(folder, watcher);
+        table.tell_end(watcher);
         if !watcher.has_child(name) {
             locked(&watcher.children).insert(name.into());
         }
+    }
+
+    /// Tells all watchers, and those who come later, that the connection has ended.
+    pub(super) fn end(&self) {
+        let mut table = locked(&self.0);
+        table.is_over = true;
+        let here = table.here.each().map(|(_, paths)| paths);
+        here.into_iter()
+            .chain([&table.of_children])
+            .flat_map(WatchedPaths::all)
+            .for_each(|watcher| watcher.end());
     }
 
     /// Takes a watch out. If nobody else has one there, `unset` is to remove it at the server; it is
@@ -265,7 +312,7 @@ mod tests {
         table.enter(WatchKind::Value, &path("/a"), &two);
         table.fire(&[WatchKind::Children], "/a");
         table.fire(&[WatchKind::Children], "/a");
-        assert_eq!(one.changed().await, HashSet::from([path("/a")]));
+        assert_eq!(one.changed().await, Some(HashSet::from([path("/a")])));
         assert_eq!(two.take().len(), 1);
         assert!(one.take().is_empty());
         table.fire(&[WatchKind::Value, WatchKind::Children], "/a");
@@ -302,10 +349,10 @@ mod tests {
         table.fire(&[WatchKind::Value], "/a/d");
         assert!(one.take().is_empty() && two.take().is_empty());
         table.fire(&[WatchKind::Value], "/a/b");
-        assert_eq!(one.changed().await, HashSet::from([path("/a/b")]));
-        assert_eq!(two.changed().await, HashSet::from([path("/a/b")]));
+        assert_eq!(one.changed().await, Some(HashSet::from([path("/a/b")])));
+        assert_eq!(two.changed().await, Some(HashSet::from([path("/a/b")])));
         let leave = |watcher| {
-            let unset = Mutex::default();
+            let unset = Mutex::<Vec<String>>::default();
             table.leave_children("/a", watcher, |path| locked(&unset).push(path.to_owned()));
             unset.into_inner().unwrap()
         };
@@ -313,5 +360,22 @@ mod tests {
         assert_eq!(leave(&two), ["/a/b"]);
         table.leave(WatchKind::Value, "/a/c", &two, || {});
         assert_eq!(table.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_watches_or_comes_to_watch_hears_of_the_end_after_what_changed() {
+        let table = WatchTable::default();
+        let watchers: [Arc<Watcher>; 4] = Default::default();
+        let [value, children, child, late] = &watchers;
+        table.enter(WatchKind::Value, &path("/a"), value);
+        table.enter(WatchKind::Children, &path("/a"), children);
+        table.enter_child(&path("/a"), "b", child);
+        table.fire(&[WatchKind::Value], "/a/b");
+        table.end();
+        table.enter_child(&path("/a"), "b", late);
+        assert!(child.changed().await.is_some());
+        for watcher in &watchers {
+            assert_eq!(watcher.changed().await, None);
+        }
     }
 }
