@@ -33,19 +33,17 @@ pub(super) struct Children {
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+/// There is one for each that is listed, so it takes little memory.
+#[derive(Debug, Clone, Copy, Default)]
 struct Child {
-    /// What is known of its own key, if it has one.
-    value: Option<KnownValue>,
+    /// The hash of its own key's value; that of an empty one if values are not read.
+    hash: u64,
+    /// How long that is.
+    length: u32,
+    /// Whether it has a key of its own.
+    has_value: bool,
     /// Whether longer keys go through it.
     is_folder: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct KnownValue {
-    /// That of an empty one if values are not read.
-    hash: u64,
-    length: u32,
 }
 
 /// What an event means for the list.
@@ -99,7 +97,7 @@ impl Children {
         }
         match (kv.version == 0, is_deeper) {
             (true, true) => Ok(match self.nodes.get(&self.hasher.hash_one(name)) {
-                Some(child) if child.is_folder && child.value.is_none() => ListEffect::Unclear,
+                Some(child) if child.is_folder && !child.has_value => ListEffect::Unclear,
                 _ => ListEffect::None,
             }),
             (true, false) => Ok(self.remove(name)),
@@ -118,22 +116,22 @@ impl Children {
             ReadOf::Names => Bytes::new(),
         };
         let length = u32::try_from(value.len()).map_err(|_| TooMany)?;
-        let known = KnownValue { hash: self.hasher.hash_one(&*value), length };
+        let hash = self.hasher.hash_one(&*value);
         self.bytes += value.len();
         let child = self.child(name)?;
-        let old = child.value.replace(known);
-        let was_known = old.is_some() || child.is_folder;
-        self.bytes -= old.map_or(0, |old| old.length as usize);
+        let old = *child;
+        *child = Child { hash, length, has_value: true, ..old };
+        self.bytes -= old.length as usize;
         let is_same = match self.read {
-            ReadOf::Values => old == Some(known),
-            ReadOf::Names => was_known,
+            ReadOf::Values => old.has_value && (old.hash, old.length) == (hash, length),
+            ReadOf::Names => old.has_value || old.is_folder,
         };
         Ok(if is_same { ListEffect::None } else { changed(name, Some(value)) })
     }
 
     fn put_folder(&mut self, name: &str) -> Result<ListEffect, TooMany> {
         let child = self.child(name)?;
-        let known = child.is_folder || child.value.is_some();
+        let known = child.is_folder || child.has_value;
         child.is_folder = true;
         Ok(if known { ListEffect::None } else { changed(name, Some(Bytes::new())) })
     }
@@ -143,10 +141,11 @@ impl Children {
         let Some(child) = self.nodes.get_mut(&hash) else {
             return ListEffect::None;
         };
-        let Some(value) = child.value.take() else {
+        if !child.has_value {
             return ListEffect::None;
-        };
-        self.bytes -= value.length as usize;
+        }
+        self.bytes -= child.length as usize;
+        *child = Child { is_folder: child.is_folder, ..Child::default() };
         if child.is_folder {
             return ListEffect::Unclear;
         }
