@@ -7,6 +7,7 @@
 //! another one has it begun again.
 
 use std::fmt;
+use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -174,7 +175,7 @@ impl<S: WatchTarget> Followed<S> {
         let guard = FollowGuard { followed: Arc::downgrade(self), is_over: false };
         let link = Arc::clone(&self.tasks.link);
         let (state, target) = (link.state.subscribe(), Arc::clone(&self.target));
-        let task = Follow { link, target, ends, state };
+        let mut task = Follow { link, target, ends, state };
         self.tasks.spawn(async move {
             task.run_while_wanted().await;
             guard.over();
@@ -210,6 +211,14 @@ impl<S: WatchTarget> Drop for FollowGuard<S> {
     }
 }
 
+/// Waits until then, or for ever. Hardly any task has such a time, so it takes no room in the others.
+async fn sleep_if_due(due: Option<Instant>) {
+    match due {
+        Some(due) => Box::pin(sleep_until(due)).await,
+        None => pending().await,
+    }
+}
+
 /// The task of one target.
 struct Follow<S: WatchTarget> {
     link: Arc<Link>,
@@ -220,7 +229,7 @@ struct Follow<S: WatchTarget> {
 
 impl<S: WatchTarget> Follow<S> {
     /// Ends when the last listener has gone or the registry is shut down.
-    async fn run_while_wanted(mut self) {
+    async fn run_while_wanted(&mut self) {
         let mut closing = self.link.closing.subscribe();
         let values = self.ends.values.clone();
         let mut beside = JoinSet::new();
@@ -325,7 +334,7 @@ impl<S: WatchTarget> Follow<S> {
                 }),
                 error = &mut reading => Some(error),
                 Some(_) = beside.join_next() => continue,
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => continue,
+                () = sleep_if_due(due) => continue,
             };
             // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed() {
