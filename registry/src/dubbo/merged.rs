@@ -192,7 +192,7 @@ impl ReadRecord {
     }
 
     /// The instances of the wanted service, if they could be read.
-    fn instances(&self) -> &[Arc<Instance>] {
+    pub(crate) fn instances(&self) -> &[Arc<Instance>] {
         match self {
             Self::Own(instance) => std::slice::from_ref(instance),
             Self::Other(other) => match &other.services {

@@ -113,7 +113,7 @@ impl ProcessReader {
     pub(super) async fn keep(
         mut self,
         tree: Arc<dyn NodeTree>,
-        path: String,
+        path: Arc<str>,
         ends: KeptEnds<Processes>,
     ) -> Error {
         let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);

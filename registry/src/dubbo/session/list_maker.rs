@@ -4,10 +4,10 @@
 use std::mem;
 use std::sync::Arc;
 
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, InstancePool, ServiceKey};
 
 use super::super::merged::{Merged, ReadRecord, merge};
-use super::super::shared_instances::SharedInstances;
+use super::super::shared_instances::{SharedTurns, pool_of};
 use super::applications::{KnownProcess, Processes};
 use super::providers::Providers;
 use crate::off_thread::off_thread_if_long;
@@ -21,6 +21,8 @@ const FEW: usize = 16;
 pub(super) struct KnownParts {
     pub(super) providers: Providers,
     pub(super) processes: Vec<Processes>,
+    /// The instances of all lists, whoever reads them.
+    pub(super) shared: Arc<SharedTurns>,
 }
 
 /// What makes lists of one service from what is known.
@@ -92,6 +94,9 @@ impl ListMaker {
     /// Whether the records say what they did before, as far as that is soon compared.
     fn read_records(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
         let mut before = mem::take(&mut self.read);
+        let held = before.iter().flat_map(|(_, record)| record.instances());
+        let of_providers = known.providers.iter().map(|provider| &provider.instance);
+        let mut pool = pool_of(held.chain(of_providers));
         let mut new = Vec::new();
         let all = known.processes.iter().flat_map(Processes::iter);
         let mut all: Vec<&KnownProcess> = all.collect();
@@ -108,8 +113,9 @@ impl ListMaker {
                 other => {
                     before.extend(other);
                     new.push(self.read.len());
-                    let shared = &mut *known.providers.shared.take();
-                    (process.clone(), read_one(service, process, shared))
+                    let mut read = read_one(service, process, &mut pool);
+                    read.share_with(&mut known.shared.take());
+                    (process.clone(), read)
                 }
             };
             self.read.push(read);
@@ -129,10 +135,8 @@ fn place(process: &KnownProcess) -> usize {
 pub(super) fn read_one(
     service: &ServiceKey,
     process: &KnownProcess,
-    shared: &mut SharedInstances,
+    pool: &mut InstancePool,
 ) -> ReadRecord {
     let metadata = process.metadata.as_deref();
-    let mut read = ReadRecord::new(service, &process.record.whole(), metadata, &mut shared.pool);
-    read.share_with(shared);
-    read
+    ReadRecord::new(service, &process.record.whole(), metadata, pool)
 }

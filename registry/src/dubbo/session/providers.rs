@@ -3,13 +3,13 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use rpc_core::Error;
+use rpc_core::{Error, InstancePool};
 
 use super::super::mapping;
 use super::super::node_feed::NodeNews;
 use super::super::paths::is_segment;
 use super::super::provider_url::{ReadProvider, Unread, read_provider};
-use super::super::shared_instances::SharedTurns;
+use super::super::shared_instances::{SharedTurns, pool_of};
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
 use super::read_nodes::{ReadNode, ReadNodes};
@@ -23,8 +23,6 @@ pub(super) struct Providers {
     nodes: Arc<[ReadNode<ProviderNode>]>,
     /// What could not be read.
     pub(super) left_out: Arc<UnsoundInstances>,
-    /// The instances of the interface, whoever reads them.
-    pub(super) shared: Arc<SharedTurns>,
 }
 
 /// What a node of an interface means.
@@ -38,7 +36,6 @@ enum ProviderNode {
 }
 
 /// What the nodes of an interface mean, each read once.
-#[derive(Default)]
 pub(super) struct ProviderNodes {
     read: ReadNodes<ProviderNode>,
     shared: Arc<SharedTurns>,
@@ -49,10 +46,7 @@ pub(super) struct ProviderNodes {
 impl Providers {
     /// The providers, in any order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ReadProvider> {
-        self.nodes.iter().filter_map(|node| match &node.meaning {
-            ProviderNode::Provider(provider) => Some(provider),
-            ProviderNode::Other | ProviderNode::Malformed(_) => None,
-        })
+        providers_of(&self.nodes)
     }
 
     /// About how many there are: with nodes that are none.
@@ -69,29 +63,33 @@ impl Providers {
 // === impl ProviderNodes ===
 
 impl ProviderNodes {
+    /// None yet; instances are those of `shared` that are equal.
+    pub(super) fn new(shared: &Arc<SharedTurns>) -> Self {
+        Self { read: ReadNodes::default(), shared: Arc::clone(shared) }
+    }
+
     /// The providers that `nodes` stand for.
     ///
     /// # Errors
     /// The runtime shuts down.
-    pub(super) async fn read(nodes: Vec<TreeNode>) -> Result<Providers, Error> {
+    pub(super) async fn read(mut self, nodes: Vec<TreeNode>) -> Result<Providers, Error> {
         let (items, news) = (nodes.len(), NodeNews::all(nodes));
         let read = move || {
-            let mut nodes = Self::default();
-            nodes.take_on(news);
-            nodes.providers()
+            self.take_on(news);
+            self.providers()
         };
         off_thread_if_long(items, read).await
     }
 
-    /// Keeps the providers at `path` read; returns why that ended.
+    /// Keeps the providers at a path read; returns why that ended. Instances are as with [`new`](Self::new).
     pub(super) async fn keep(
-        tree: Arc<dyn NodeTree>,
-        path: String,
+        shared: Arc<SharedTurns>,
+        (tree, path): (Arc<dyn NodeTree>, Arc<str>),
         ends: KeptEnds<Providers>,
     ) -> Error {
         let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
         let reading = pin!(async {
-            let (mut nodes, mut is_first) = (Self::default(), true);
+            let (mut nodes, mut is_first) = (Self::new(&shared), true);
             loop {
                 ends.feed.changed().await;
                 let news = ends.feed.take();
@@ -116,7 +114,10 @@ impl ProviderNodes {
     /// Reads what is new and forgets what has gone; says whether there was any of that.
     fn take_on(&mut self, news: NodeNews) -> bool {
         let Self { read, shared } = self;
-        read.take_on(news, |node, known| known.is_none().then(|| read_node(&node.name, shared)))
+        let mut pool = pool_of(providers_of(&read.nodes).map(|provider| &provider.instance));
+        read.take_on(news, |node, known| {
+            known.is_none().then(|| read_node(&node.name, &mut pool, shared))
+        })
     }
 
     fn providers(&self) -> Providers {
@@ -126,21 +127,23 @@ impl ProviderNodes {
                 left_out.join(why);
             }
         }
-        Providers {
-            nodes: Arc::clone(&self.read.nodes),
-            left_out: Arc::new(left_out),
-            shared: Arc::clone(&self.shared),
-        }
+        Providers { nodes: Arc::clone(&self.read.nodes), left_out: Arc::new(left_out) }
     }
 }
 
+fn providers_of(nodes: &[ReadNode<ProviderNode>]) -> impl Iterator<Item = &ReadProvider> {
+    nodes.iter().filter_map(|node| match &node.meaning {
+        ProviderNode::Provider(provider) => Some(provider),
+        ProviderNode::Other | ProviderNode::Malformed(_) => None,
+    })
+}
+
 /// What the node of this name means.
-fn read_node(name: &str, shared: &SharedTurns) -> ProviderNode {
+fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> ProviderNode {
     let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
-    let mut shared = shared.take();
-    match url.and_then(|url| read_provider(url, &mut shared.pool)) {
+    match url.and_then(|url| read_provider(url, pool)) {
         Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
-            let instance = shared.shared(instance);
+            let instance = shared.take().shared(instance);
             ProviderNode::Provider(ReadProvider { instance, may_be_left_over, is_ours })
         }
         Err(Unread::Malformed(why)) => {
@@ -155,7 +158,7 @@ fn read_node(name: &str, shared: &SharedTurns) -> ProviderNode {
 /// Keeps the applications of an interface read, from the value at `path`; returns why that ended.
 pub(super) async fn keep_applications(
     tree: Arc<dyn NodeTree>,
-    path: String,
+    path: Arc<str>,
     ends: KeptEnds<Arc<[String]>>,
 ) -> Error {
     let watching = tree.watch_value(&path, &*ends.feed);
@@ -220,7 +223,7 @@ mod tests {
     #[test]
     fn whatever_comes_and_goes_what_is_there_is_known_and_nothing_else() {
         let mut random = StdRng::seed_from_u64(7);
-        let mut nodes = ProviderNodes::default();
+        let mut nodes = ProviderNodes::new(&Arc::default());
         let mut there = BTreeSet::new();
         for _ in 0..2000 {
             let before = there.clone();

@@ -18,6 +18,7 @@ use super::super::layout::Layout;
 use super::super::merged::Merged;
 use super::super::node_feed::value_node;
 use super::super::paths::{TreePaths, is_segment};
+use super::super::shared_instances::SharedTurns;
 use super::super::tree::{NodeTree, ReadOf};
 use super::applications::{ProcessReader, Processes};
 use super::list_maker::{KnownParts, ListMaker};
@@ -47,6 +48,8 @@ pub(super) struct ListReader {
     providers: KeptByPath<Providers>,
     mappings: KeptByPath<Arc<[String]>>,
     processes: KeptByPath<Processes>,
+    /// The instances of all lists, whoever reads them.
+    shared: Arc<SharedTurns>,
     /// Counts lists. One that is put together later knows at least as much.
     lists: AtomicU64,
 }
@@ -65,6 +68,7 @@ impl ListReader {
             providers: KeptByPath::default(),
             mappings: KeptByPath::default(),
             processes: KeptByPath::default(),
+            shared: Arc::default(),
             lists: AtomicU64::new(1),
         }
     }
@@ -96,7 +100,8 @@ impl ListReader {
             if let Some(providers) = providers.latest().filter(|_| is_whole || next_list.is_some())
             {
                 let processes = read.into_iter().flatten().collect();
-                let known = Arc::new(KnownParts { providers, processes });
+                let shared = Arc::clone(&self.shared);
+                let known = Arc::new(KnownParts { providers, processes, shared });
                 // Of a thousand services of an application most are not concerned by a change.
                 let making = Box::pin(maker.make(service, &known, !updates.has(put)));
                 if let Some(made) = making.await? {
@@ -135,7 +140,8 @@ impl ListReader {
         let reads = applications.iter().map(|name| self.read_processes(name.clone()));
         let reads: Vec<_> = reads.collect();
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        let known = Arc::new(KnownParts { providers, processes });
+        let shared = Arc::clone(&self.shared);
+        let known = Arc::new(KnownParts { providers, processes, shared });
         let made = ListMaker::default().make(service, &known, true).await?;
         Ok(self.listing(service, revision, &known, made.unwrap_or_default()))
     }
@@ -155,31 +161,34 @@ impl ListReader {
     }
 
     fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Providers> {
-        let path = self.paths.providers(service);
-        let tree = Arc::clone(&self.tree);
-        let keep = |ends| ProviderNodes::keep(tree, path.clone(), ends);
+        let path = self.paths.providers(service).into();
+        let (tree, shared) = (Arc::clone(&self.tree), Arc::clone(&self.shared));
+        let keep = |ends| ProviderNodes::keep(shared, (tree, Arc::clone(&path)), ends);
         self.providers.keep(&path, keep).follow()
     }
 
     fn follow_mapping(&self, interface: &str) -> ReadFollower<Arc<[String]>> {
-        let path = self.paths.mapping(interface);
+        let path = self.paths.mapping(interface).into();
         let tree = Arc::clone(&self.tree);
-        let keep = |ends| keep_applications(tree, path.clone(), ends);
+        let keep = |ends| keep_applications(tree, Arc::clone(&path), ends);
         self.mappings.keep(&path, keep).follow()
     }
 
     fn follow_processes(&self, application: &str) -> ReadFollower<Processes> {
-        let path = self.paths.processes(application);
+        let path = self.paths.processes(application).into();
         let tree = Arc::clone(&self.tree);
         let reader = ProcessReader::new(application, &self.metadata);
-        self.processes.keep(&path, |ends| reader.keep(tree, path.clone(), ends)).follow()
+        self.processes.keep(&path, |ends| reader.keep(tree, Arc::clone(&path), ends)).follow()
     }
 
     async fn read_providers(&self, service: &ServiceKey) -> Result<Providers, Error> {
         let path = self.paths.providers(service);
         match self.providers.find(&path) {
             Some(kept) => kept.checked(self.tree.children(&path, ReadOf::Names)).await,
-            None => ProviderNodes::read(self.tree.children(&path, ReadOf::Names).await?).await,
+            None => {
+                let nodes = self.tree.children(&path, ReadOf::Names).await?;
+                ProviderNodes::new(&self.shared).read(nodes).await
+            }
         }
     }
 

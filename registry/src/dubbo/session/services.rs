@@ -2,13 +2,13 @@
 //! told with the reason.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
-use rpc_core::{Error, ServiceKey};
+use rpc_core::{Error, InstancePool, ServiceKey};
 
 use super::super::merged::{ReadRecord, merge};
 use super::super::paths::{TreePaths, is_segment};
-use super::super::shared_instances::SharedInstances;
 use super::super::tree::{NodeName, ReadOf};
 use super::applications::{KnownProcess, Processes};
 use super::list_maker::read_one;
@@ -140,7 +140,7 @@ impl ListReader {
             let read = &read;
             let reading = async move {
                 let nodes = self.tree.children(&path, ReadOf::Names).await?;
-                Ok(read(&ProviderNodes::read(nodes).await?))
+                Ok(read(&ProviderNodes::new(&Arc::default()).read(nodes).await?))
             };
             async move { (name, reading.await) }
         });
@@ -220,7 +220,7 @@ pub(super) fn every() -> ServiceKey {
 
 /// What the processes mean to who wants [`every`] service.
 pub(super) fn every_record(processes: &Processes) -> Vec<ReadRecord> {
-    let mut shared = SharedInstances::default();
-    let mut read = |process: &KnownProcess| read_one(&every(), process, &mut shared);
+    let mut pool = InstancePool::default();
+    let mut read = |process: &KnownProcess| read_one(&every(), process, &mut pool);
     processes.iter().map(&mut read).collect()
 }

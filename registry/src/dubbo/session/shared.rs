@@ -55,7 +55,7 @@ struct KeptState<T> {
 struct KeptGuard<T>(Latest<KeptState<T>>);
 
 /// What is kept at present, by path.
-pub(super) struct KeptByPath<T>(Mutex<HashMap<String, Weak<KeptRead<T>>>>);
+pub(super) struct KeptByPath<T>(Mutex<HashMap<Arc<str>, Weak<KeptRead<T>>>>);
 
 // === impl KeptRead ===
 
@@ -193,7 +193,7 @@ where
     /// What is kept of `path`, from now on if it was not.
     pub(super) fn keep<F>(
         &self,
-        path: &str,
+        path: &Arc<str>,
         work: impl FnOnce(KeptEnds<T>) -> F,
     ) -> Arc<KeptRead<T>>
     where
@@ -207,7 +207,7 @@ where
         }
         by_path.retain(|_, kept| kept.strong_count() > 0);
         let kept = KeptRead::start(work);
-        by_path.insert(path.to_owned(), Arc::downgrade(&kept));
+        by_path.insert(Arc::clone(path), Arc::downgrade(&kept));
         kept
     }
 }
