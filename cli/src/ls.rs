@@ -169,6 +169,9 @@ impl ListedService {
         let instances = consumer.instances(&service).await?;
         let listed = match instances.is_empty() {
             true if consumers.are_there() => {
+                // Whoever called it by a wrong name is among them, such as this command.
+                let why = target::why_unknown(&service, &consumer.services().await?);
+                output::aside("note", &why)?;
                 Self { service, instances, described: Described::new(), unasked: None }
             }
             true => return Err(target::unknown(&service, &consumer.services().await?)),

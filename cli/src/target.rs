@@ -119,12 +119,17 @@ pub(crate) async fn nobody(consumer: &Consumer, service: &ServiceKey, status: St
 
 /// No instance of `service` is listed, but of `known`.
 pub(crate) fn unknown(service: &ServiceKey, known: &[ServiceKey]) -> Failure {
+    Failure::failed(why_unknown(service, known))
+}
+
+/// That nobody serves it, and which of the `known` may be meant.
+pub(crate) fn why_unknown(service: &ServiceKey, known: &[ServiceKey]) -> String {
     if known.is_empty() {
-        return Failure::failed(format!(
+        return format!(
             "no instance of {service}: the registry lists no service at all; start a provider, or \
              check --registry"
-        ));
+        );
     }
     let names = known.iter().map(ServiceKey::as_str);
-    Failure::failed(Error::unknown_service("service", service.as_str(), names).to_string())
+    Error::unknown_service("service", service.as_str(), names).to_string()
 }

@@ -61,6 +61,7 @@ async fn who_waits(registry: &str) {
     let run = with(registry, &["ls", "test.Stock"]).await.code(0);
     let text = "no provider\n\nCONSUMER   APPLICATION  PID";
     assert!(run.out.starts_with(text) && run.out.contains("127.0.0.1  till "), "{}", run.out);
+    run.says("no instance of test.Stock");
     let shown = with(registry, &["ls", "--json", "test.Stock"]).await.code(0).json();
     assert_eq!((&shown["instances"], &shown["methods"]), (&json!([]), &Value::Null));
     // Runs of this command before are among them.

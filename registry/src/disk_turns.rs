@@ -248,8 +248,14 @@ mod tests {
         advance(DISK_LIMIT).await;
         assert!(matches!(late.await.unwrap(), Err(DiskFailure::Busy)));
         assert!(matches!(of_second.await.unwrap(), Err(DiskFailure::Busy)));
-        // The same piece all the time: whoever comes now does not even wait.
-        let hung = turns.run_in_time(|| Ok(())).await;
+        // Now it is at the same piece all the time, and whoever comes after does not even wait.
+        let waiting = tokio::spawn({
+            let turns = turns.clone();
+            async move { turns.run_in_time(|| Ok(())).await }
+        });
+        tokio::task::yield_now().await;
+        advance(DISK_LIMIT).await;
+        let hung = waiting.await.unwrap();
         assert!(matches!(hung, Err(DiskFailure::Hangs)), "{hung:?}");
         assert!(matches!(turns.run(|| Ok(())).await, Err(DiskFailure::Hangs)));
         drop(second);

@@ -123,7 +123,7 @@ fn run_at(mut server: Server, arguments: &[&str]) -> Result<(), Failure> {
             if alive == UNTIL_DEAD {
                 server.tell("kill").map_err(failed)?;
             }
-        } else if line.contains("list: kept") && kept < DEAD {
+        } else if alive == UNTIL_DEAD && line.contains("list: kept") && kept < DEAD {
             kept += 1;
             if kept == DEAD {
                 server.tell("revive").map_err(failed)?;

@@ -47,7 +47,8 @@ impl ListReader {
         let of_records = Level { of: "application level", names, is_ours: mode.writes_instances() };
         let levels = [(&of_urls, &interfaces), (&of_records, &applications)];
         let parts = || interfaces.read.iter().chain(&applications.read);
-        let mut found = match parts().any(|part| part.count > 0) {
+        let is_closed = levels.iter().any(|(_, folders)| folders.closed.is_some());
+        let mut found = match is_closed || parts().any(|part| part.count > 0) {
             true => levels.map(|(level, folders)| level.layout(folders)).to_vec(),
             false => vec![self.empty()],
         };

@@ -111,6 +111,19 @@ async fn a_level_that_cannot_be_read_is_no_folder_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_level_that_cannot_be_read_is_told_where_nobody_is_at_the_other() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, session) = open(&store, "");
+    let gone = instance("shop.Stock", "10.0.0.1:1");
+    session.register(&gone).await.unwrap();
+    session.unregister(&gone).await.unwrap();
+    store.fail_reads("/dubbo", true);
+    let seen = survey(&store).await;
+    let layout = seen.iter().find(|seen| seen.of == "interface level").unwrap();
+    assert!(layout.seen.starts_with("it cannot be read: "), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_lost_is_no_folder_that_cannot_be_read() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, provider) = open(&store, "");
