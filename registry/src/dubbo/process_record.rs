@@ -1,15 +1,14 @@
 //! The record of a process as it is held: what its neighbours say too is held once for all of them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use rpc_core::WeakPool;
 
 use super::fixed_texts::FixedTexts;
 use super::metadata_info::MetadataInfo;
 use super::params::OF_PROCESS;
 use super::service_instance::{self, ServiceInstance};
-
-/// Kinds of records up to which it is not looked for those that nobody holds any more.
-const SMALL: usize = 64;
 
 /// Says that a process does not say something.
 const UNSAID: u32 = u32::MAX;
@@ -34,12 +33,9 @@ struct RecordKind {
     services: Option<Arc<MetadataInfo>>,
 }
 
-/// The kinds of records that are held.
+/// The kinds of records that somebody holds.
 #[derive(Debug, Default)]
-pub(crate) struct RecordKinds {
-    known: HashSet<Arc<RecordKind>>,
-    swept_at: usize,
-}
+pub(crate) struct RecordKinds(WeakPool<RecordKind>);
 
 // === impl ProcessRecord ===
 
@@ -56,7 +52,8 @@ impl ProcessRecord {
                 *end = u32::try_from(text.len()).ok().filter(|end| *end != UNSAID)?;
             }
         }
-        let alike = kinds.shared(RecordKind { application, metadata: metadata.into(), services });
+        let alike = RecordKind { application, metadata: metadata.into(), services };
+        let alike = kinds.0.shared(Arc::new(alike));
         Some(Self { alike, text: text.into(), host_end, ends, port })
     }
 
@@ -100,24 +97,6 @@ impl ProcessRecord {
     }
 }
 
-// === impl RecordKinds ===
-
-impl RecordKinds {
-    fn shared(&mut self, kind: RecordKind) -> Arc<RecordKind> {
-        if let Some(known) = self.known.get(&kind) {
-            return Arc::clone(known);
-        }
-        // What nobody holds any more adds at most a quarter.
-        if self.known.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
-            self.known.retain(|kind| Arc::strong_count(kind) > 1);
-            self.swept_at = self.known.len();
-        }
-        let kind = Arc::new(kind);
-        self.known.insert(Arc::clone(&kind));
-        kind
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +132,8 @@ mod tests {
         };
         let (one, other) = (read("1", "r"), read("2", "r"));
         assert!(Arc::ptr_eq(&one.alike, &other.alike));
-        (0..10_000).for_each(|n| drop(read("1", &n.to_string())));
-        assert!(kinds.known.len() <= SMALL, "{}", kinds.known.len());
+        let alike = Arc::downgrade(&one.alike);
+        drop((one, other));
+        assert!(alike.upgrade().is_none());
     }
 }

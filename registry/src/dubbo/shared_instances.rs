@@ -1,17 +1,12 @@
 //! The instances that somebody holds: one that is read at both levels, or for several lists, is held once, and so
 //! is what they say alike.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use rpc_core::{Instance, InstancePool};
+use rpc_core::{Instance, InstancePool, WeakPool};
 
 use crate::lock::locked;
-
-/// Instances, or kinds of metadata, up to which it is not looked for those that nobody holds any more.
-const SMALL: usize = 64;
 
 /// What lists that are made at the same time share. They take turns at it, one for each entry, so that a long one
 /// holds up no other.
@@ -30,22 +25,16 @@ impl SharedTurns {
     }
 }
 
-/// What instances say of themselves beside what has a field.
-type Metadata = BTreeMap<String, String>;
-
 /// How many instances a pool is begun with. Most lists have one of each kind of what they say alike.
 const SEEDS: usize = 4;
 
-/// Finds an instance again that is read a second time. It holds none itself.
-#[derive(Default)]
+/// Finds an instance again that is read a second time, and what instances say alike. It holds neither itself.
+#[derive(Debug, Default)]
 pub(crate) struct SharedInstances {
-    /// By a hash of service and address, keyed at random. Where two have the same, only one is found.
-    by_place: HashMap<u64, Weak<Instance>>,
-    hasher: RandomState,
-    swept_at: usize,
+    /// By service and address.
+    instances: WeakPool<Instance>,
     /// That of the providers of an application is the same in all lists.
-    metadata: HashSet<Arc<Metadata>>,
-    metadata_swept_at: usize,
+    metadata: WeakPool<BTreeMap<String, String>>,
 }
 
 /// What knows what these instances of a list say alike, so that others which are read share it.
@@ -59,43 +48,15 @@ pub(crate) fn pool_of<'a>(held: impl Iterator<Item = &'a Arc<Instance>>) -> Inst
 
 impl SharedInstances {
     /// The equal instance that somebody holds, or else this one, with the equal metadata that somebody holds.
-    pub(crate) fn shared(&mut self, mut instance: Arc<Instance>) -> Arc<Instance> {
-        let place = self.hasher.hash_one((&instance.service, &instance.address));
-        if let Some(known) = self.by_place.get(&place).and_then(Weak::upgrade)
-            && known == instance
-        {
-            return known;
-        }
-        // What nobody holds any more adds at most a quarter.
-        if self.by_place.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
-            self.by_place.retain(|_, instance| instance.strong_count() > 0);
-            self.swept_at = self.by_place.len();
-        }
-        if let Some(own) = Arc::get_mut(&mut instance) {
-            own.metadata = self.metadata(&own.metadata);
-        }
-        self.by_place.insert(place, Arc::downgrade(&instance));
-        instance
-    }
-
-    fn metadata(&mut self, metadata: &Arc<Metadata>) -> Arc<Metadata> {
-        if let Some(known) = self.metadata.get(metadata) {
-            return Arc::clone(known);
-        }
-        if self.metadata.len() >= SMALL.max(self.metadata_swept_at + self.metadata_swept_at / 4) {
-            self.metadata.retain(|metadata| Arc::strong_count(metadata) > 1);
-            self.metadata_swept_at = self.metadata.len();
-        }
-        self.metadata.insert(Arc::clone(metadata));
-        Arc::clone(metadata)
-    }
-}
-
-impl fmt::Debug for SharedInstances {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedInstances")
-            .field("places", &self.by_place.len())
-            .finish_non_exhaustive()
+    pub(crate) fn shared(&mut self, instance: Arc<Instance>) -> Arc<Instance> {
+        let Self { instances, metadata } = self;
+        let place = (instance.service.clone(), Arc::clone(&instance.address));
+        instances.shared_at(&place, instance, |mut instance| {
+            if let Some(own) = Arc::get_mut(&mut instance) {
+                own.metadata = metadata.shared(Arc::clone(&own.metadata));
+            }
+            instance
+        })
     }
 }
 
@@ -122,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_that_lists_say_alike_is_held_once_and_no_longer_than_it_is_held() {
+    fn what_lists_say_alike_is_held_once_and_no_longer_than_they_hold_it() {
         let mut shared = SharedInstances::default();
         let mut read = |service: &str, zone: String| {
             let metadata = Arc::new([("zone".to_owned(), zone)].into());
@@ -131,8 +92,9 @@ mod tests {
         };
         let (one, other) = (read("a.B", "north".to_owned()), read("a.C", "north".to_owned()));
         assert!(Arc::ptr_eq(&one.metadata, &other.metadata));
-        (0..10_000).for_each(|number| drop(read("a.D", number.to_string())));
-        assert!(shared.metadata.len() <= SMALL, "{}", shared.metadata.len());
+        let (instance, metadata) = (Arc::downgrade(&one), Arc::downgrade(&one.metadata));
+        drop((one, other));
+        assert!(instance.upgrade().is_none() && metadata.upgrade().is_none());
     }
 
     #[test]
@@ -171,14 +133,5 @@ mod tests {
             // Some are asked for late, by a thread that had no processor; thousands pass without turns.
             assert!(before_turns[180] < 100, "{before_turns:?}");
         });
-    }
-
-    #[test]
-    fn what_nobody_holds_any_more_is_forgotten() {
-        let mut shared = SharedInstances::default();
-        for number in 0..10_000 {
-            drop(shared.shared(instance(&format!("a:{number}"), 1)));
-        }
-        assert!(shared.by_place.len() <= SMALL, "{shared:?}");
     }
 }

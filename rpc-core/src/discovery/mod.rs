@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::hold::{Held, hold};
-pub use self::sharing::InstancePool;
+pub use self::sharing::{InstancePool, WeakPool};
 pub use self::subscription::{Subscription, Trouble};
 use crate::service_key::ServiceKey;
 

@@ -1,8 +1,10 @@
 //! What lists have in common is held once: instances that did not change from one list to the next, and
 //! what instances say alike.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, Weak};
 
 use super::{Instance, Snapshot};
 use crate::service_key::ServiceKey;
@@ -11,7 +13,7 @@ use crate::service_key::ServiceKey;
 /// lists have one of each.
 const KINDS: usize = 4;
 
-/// Kinds of metadata up to which it is not looked for those that nobody holds any more.
+/// Values up to which a [`WeakPool`] does not look for those that nobody holds any more.
 const SMALL: usize = 64;
 
 type Metadata = BTreeMap<String, String>;
@@ -19,7 +21,7 @@ type Metadata = BTreeMap<String, String>;
 /// What instances said before, so that others which say the same hold it too instead of a copy: ten
 /// thousand instances of a service say the same of themselves but for address and start.
 ///
-/// It forgets metadata that no instance holds any more, so it is as large as the lists that are alive.
+/// It holds no metadata itself, and at most four services, applications and lists of names.
 ///
 /// ```
 /// # extern crate rpc_core as dubhe;
@@ -41,7 +43,28 @@ pub struct InstancePool {
     applications: Kinds<Arc<str>>,
     protocols: Kinds<Arc<[String]>>,
     codecs: Kinds<Arc<[String]>>,
-    metadata: HashSet<Arc<Metadata>>,
+    metadata: WeakPool<Metadata>,
+}
+
+/// Finds a value again that somebody holds, so that it is held once. It holds none itself.
+///
+/// Of a value that nobody holds any more its own room stays for a while, but not what it held in turn: those values
+/// are forgotten each time that the pool has grown by a quarter, and to 64 values at least.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// use std::sync::Arc;
+///
+/// use dubhe::WeakPool;
+///
+/// let mut pool = WeakPool::default();
+/// let one = pool.shared(Arc::new("north".to_owned()));
+/// assert!(Arc::ptr_eq(&one, &pool.shared(Arc::new("north".to_owned()))));
+/// ```
+pub struct WeakPool<T> {
+    /// By a hash, keyed at random. Where two have the same, only the one that came last is found.
+    known: HashMap<u64, Weak<T>>,
+    hasher: RandomState,
     swept_at: usize,
 }
 
@@ -60,7 +83,7 @@ impl InstancePool {
             application: self.applications.shared(&instance.application),
             protocols: self.protocols.shared(&instance.protocols),
             codecs: self.codecs.shared(&instance.codecs),
-            metadata: self.metadata(instance.metadata),
+            metadata: self.metadata.shared(instance.metadata),
             ..instance
         }
     }
@@ -68,20 +91,64 @@ impl InstancePool {
     /// How many kinds of metadata it knows.
     #[must_use]
     pub fn kinds(&self) -> usize {
-        self.metadata.len()
+        self.metadata.known()
+    }
+}
+
+// === impl WeakPool ===
+
+impl<T: PartialEq> WeakPool<T> {
+    /// The equal value that somebody holds, or else this one.
+    #[must_use]
+    pub fn shared(&mut self, value: Arc<T>) -> Arc<T>
+    where
+        T: Hash,
+    {
+        let place = Arc::clone(&value);
+        self.shared_at(&*place, value, |value| value)
     }
 
-    fn metadata(&mut self, metadata: Arc<Metadata>) -> Arc<Metadata> {
-        if let Some(known) = self.metadata.get(&metadata) {
-            return Arc::clone(known);
+    /// The equal value that somebody holds and which came with this `place`, or else this one, as `new` makes it.
+    /// It is found by a part of itself, such as its name.
+    #[must_use]
+    pub fn shared_at(
+        &mut self,
+        place: impl Hash,
+        value: Arc<T>,
+        new: impl FnOnce(Arc<T>) -> Arc<T>,
+    ) -> Arc<T> {
+        let place = self.hasher.hash_one(place);
+        if let Some(known) = self.known.get(&place).and_then(Weak::upgrade)
+            && known == value
+        {
+            return known;
         }
-        // What is held no more adds at most a quarter to what is held.
-        if self.metadata.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
-            self.metadata.retain(|metadata| Arc::strong_count(metadata) > 1);
-            self.swept_at = self.metadata.len();
+        if self.known.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
+            self.known.retain(|_, value| value.strong_count() > 0);
+            self.swept_at = self.known.len();
         }
-        self.metadata.insert(Arc::clone(&metadata));
-        metadata
+        let value = new(value);
+        self.known.insert(place, Arc::downgrade(&value));
+        value
+    }
+
+    /// How many values it knows, with those that nobody holds any more and which it has not forgotten yet.
+    #[must_use]
+    pub fn known(&self) -> usize {
+        self.known.len()
+    }
+}
+
+// Derived, it would ask for values that have a default.
+impl<T> Default for WeakPool<T> {
+    fn default() -> Self {
+        Self { known: HashMap::new(), hasher: RandomState::new(), swept_at: 0 }
+    }
+}
+
+impl<T> fmt::Debug for WeakPool<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakPool").field("known", &self.known.len()).finish_non_exhaustive()
     }
 }
 
@@ -210,6 +277,24 @@ mod tests {
             (0..1000).map(|n| pool.shared(instance("a:1", &format!("zone-{n}")))).collect();
         let again = pool.shared(instance("b:1", "zone-0"));
         assert!(Arc::ptr_eq(&held[0].metadata, &again.metadata), "what is held is known");
+    }
+
+    #[test]
+    fn what_is_known_is_no_longer_held_than_others_hold_it() {
+        let mut pool = InstancePool::default();
+        let one = pool.shared(instance("a:1", "north"));
+        let metadata = Arc::downgrade(&one.metadata);
+        drop(one);
+        assert!(metadata.upgrade().is_none(), "nobody else holds it");
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_place_only_if_it_is_equal() {
+        let mut pool = WeakPool::default();
+        let mut read = |value: &str| pool.shared_at("place", Arc::new(value.to_owned()), |new| new);
+        let (one, other) = (read("one"), read("other"));
+        assert_eq!((&**one, &**other), ("one", "other"));
+        assert!(Arc::ptr_eq(&other, &read("other")) && !Arc::ptr_eq(&one, &read("one")));
     }
 
     #[test]
