@@ -213,20 +213,14 @@ impl ProcessNodes {
 
     /// Takes on services that were read; says whether none is missing, and whether there was one.
     fn settle(&mut self, services: &HashMap<String, Arc<MetadataInfo>>) -> (bool, bool) {
-        let found = |node: &ProcessNode| {
+        let mut is_whole = true;
+        let has_more = self.read.replace(|node| {
             let record = node.behind()?;
-            let metadata = Arc::clone(services.get(record.revision()?)?);
-            Some(KnownProcess { record: Arc::clone(record), metadata: Some(metadata) })
-        };
-        let behind = || self.read.nodes.iter().filter(|node| node.meaning.behind().is_some());
-        let is_whole = behind().all(|node| found(&node.meaning).is_some());
-        let has_more = behind().any(|node| found(&node.meaning).is_some());
-        if has_more {
-            self.read.replace(|node| {
-                let shown = Some(found(node)?);
-                Some(ProcessNode { value: node.value, shown, missing: None })
-            });
-        }
+            let metadata = record.revision().and_then(|revision| services.get(revision)).cloned();
+            is_whole &= metadata.is_some();
+            let shown = KnownProcess { record: Arc::clone(record), metadata: Some(metadata?) };
+            Some(ProcessNode { value: node.value, shown: Some(shown), missing: None })
+        });
         (is_whole, has_more)
     }
 

@@ -76,13 +76,18 @@ impl<M: Clone> ReadNodes<M> {
         is_news
     }
 
-    /// Replaces what nodes mean; `None` stays.
-    pub(super) fn replace(&mut self, mut by: impl FnMut(&M) -> Option<M>) {
-        let node = |node: &ReadNode<M>| match by(&node.meaning) {
-            Some(meaning) => ReadNode { name: node.name, meaning },
-            None => node.clone(),
-        };
-        self.nodes = self.nodes.iter().map(node).collect();
+    /// Replaces what nodes mean; `None` stays. Says whether there was any other.
+    pub(super) fn replace(&mut self, mut by: impl FnMut(&M) -> Option<M>) -> bool {
+        let other = |(at, node): (_, &ReadNode<M>)| Some((at, by(&node.meaning)?));
+        let others: Vec<_> = self.nodes.iter().enumerate().filter_map(other).collect();
+        if others.is_empty() {
+            return false;
+        }
+        let nodes = Arc::make_mut(&mut self.nodes);
+        for (at, meaning) in others {
+            nodes[at].meaning = meaning;
+        }
+        true
     }
 }
 
