@@ -20,10 +20,10 @@ use super::super::service_instance::ServiceInstance;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::metadata::MetadataReader;
 use super::providers::ended;
-use super::read_nodes::{ReadNode, ReadNodes};
+use super::read_nodes::{MalformedNode, ReadNode, ReadNodes};
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
-use crate::sound::{self, UnsoundInstances};
+use crate::sound::UnsoundInstances;
 
 /// How soon a revision that could not be read is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -74,8 +74,8 @@ struct ProcessNode {
 enum MissingPart {
     /// The services of its record, which is this.
     Services(Arc<ProcessRecord>),
-    /// All, as it should be corrected: why.
-    Record(String),
+    /// All.
+    Record(MalformedNode),
 }
 
 // === impl KnownProcess ===
@@ -96,7 +96,7 @@ impl Processes {
     }
 
     /// About how many there are: with nodes that are none.
-    pub(super) fn nodes(&self) -> usize {
+    pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
     }
 }
@@ -225,13 +225,13 @@ impl ProcessNodes {
     }
 
     fn processes(&self) -> Processes {
-        let mut left_out = UnsoundInstances::default();
-        for node in &*self.read.nodes {
-            if let Some(MissingPart::Record(why)) = node.meaning.missing.as_deref() {
-                left_out.add(why.clone());
-            }
-        }
-        Processes { nodes: Arc::clone(&self.read.nodes), left_out: Arc::new(left_out) }
+        let missing = self.read.nodes.iter().filter_map(|node| node.meaning.missing.as_deref());
+        let malformed = missing.filter_map(|missing| match missing {
+            MissingPart::Record(why) => Some(why),
+            MissingPart::Services(_) => None,
+        });
+        let left_out = MalformedNode::left_out(malformed);
+        Processes { nodes: Arc::clone(&self.read.nodes), left_out }
     }
 }
 
@@ -256,8 +256,8 @@ impl ProcessNode {
             // It is switched off, or serves nothing.
             Ok(_) => None,
             Err(why) => {
-                let at = sound::plain(format!("{application}/{}", node.name));
-                let missing = MissingPart::Record(format!("{at}: {why}"));
+                let place = format!("{application}/{}", node.name);
+                let missing = MissingPart::Record(MalformedNode::new(&place, why));
                 return Self { value, shown: None, missing: Some(Box::new(missing)) };
             }
         };

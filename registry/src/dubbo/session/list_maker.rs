@@ -39,8 +39,8 @@ pub(super) struct ListMaker {
 
 impl KnownParts {
     fn len(&self) -> usize {
-        let processes = self.processes.iter().map(Processes::nodes);
-        self.providers.nodes() + processes.sum::<usize>()
+        let processes = self.processes.iter().map(Processes::node_count);
+        self.providers.node_count() + processes.sum::<usize>()
     }
 
     /// What could not be read.

@@ -12,10 +12,10 @@ use super::super::provider_url::{ReadProvider, Unread, read_provider};
 use super::super::shared_instances::{SharedTurns, pool_of};
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::super::url::DubboUrl;
-use super::read_nodes::{ReadNode, ReadNodes};
+use super::read_nodes::{MalformedNode, ReadNode, ReadNodes};
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
-use crate::sound::{self, UnsoundInstances};
+use crate::sound::UnsoundInstances;
 
 /// The providers of one interface.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +31,7 @@ enum ProviderNode {
     Provider(ReadProvider),
     /// Something else.
     Other,
-    /// It should be corrected: why. Few are so, and each takes the room of the largest.
-    Malformed(Box<UnsoundInstances>),
+    Malformed(MalformedNode),
 }
 
 /// What the nodes of an interface mean, each read once.
@@ -50,7 +49,7 @@ impl Providers {
     }
 
     /// About how many there are: with nodes that are none.
-    pub(super) fn nodes(&self) -> usize {
+    pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
     }
 
@@ -121,13 +120,12 @@ impl ProviderNodes {
     }
 
     fn providers(&self) -> Providers {
-        let mut left_out = UnsoundInstances::default();
-        for node in &*self.read.nodes {
-            if let ProviderNode::Malformed(why) = &node.meaning {
-                left_out.join(why);
-            }
-        }
-        Providers { nodes: Arc::clone(&self.read.nodes), left_out: Arc::new(left_out) }
+        let malformed = self.read.nodes.iter().filter_map(|node| match &node.meaning {
+            ProviderNode::Malformed(why) => Some(why),
+            ProviderNode::Provider(_) | ProviderNode::Other => None,
+        });
+        let left_out = MalformedNode::left_out(malformed);
+        Providers { nodes: Arc::clone(&self.read.nodes), left_out }
     }
 }
 
@@ -146,11 +144,7 @@ fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> Provi
             let instance = shared.take().shared(instance);
             ProviderNode::Provider(ReadProvider { instance, may_be_left_over, is_ours })
         }
-        Err(Unread::Malformed(why)) => {
-            let mut unsound = UnsoundInstances::default();
-            unsound.add(format!("{}: {why}", sound::plain(name)));
-            ProviderNode::Malformed(Box::new(unsound))
-        }
+        Err(Unread::Malformed(why)) => ProviderNode::Malformed(MalformedNode::new(name, why)),
         Err(Unread::NotProvided(_)) => ProviderNode::Other,
     }
 }

@@ -4,11 +4,13 @@
 //! known again by a hash of its name. It is keyed at random, so that no name can be found that has the hash of
 //! another; two of a million have the same with a chance of about one in 10^7.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use super::super::node_feed::NodeNews;
 use super::super::tree::{NodeName, TreeNode};
+use crate::sound::{self, UnsoundInstances};
 
 /// What each node of a path means, sorted by the hashes of their names. Lists hold them, too, so they are replaced
 /// as a whole.
@@ -23,6 +25,30 @@ pub(super) struct ReadNode<M> {
     /// The hash of its name.
     name: u64,
     pub(super) meaning: M,
+}
+
+/// Why a node should be corrected. As few are so, it takes the room of a pointer where nodes are held.
+#[derive(Debug, Clone)]
+pub(super) struct MalformedNode(Arc<String>);
+
+// === impl MalformedNode ===
+
+impl MalformedNode {
+    /// The node at `place` is malformed: `why`.
+    pub(super) fn new(place: &str, why: impl fmt::Display) -> Self {
+        Self(Arc::new(format!("{}: {why}", sound::plain(place))))
+    }
+
+    /// How many of these are left out of lists, and why the first of them is.
+    pub(super) fn left_out<'a>(all: impl Iterator<Item = &'a Self>) -> Arc<UnsoundInstances> {
+        let (mut count, mut first) = (0, None);
+        for Self(why) in all {
+            count += 1;
+            first.get_or_insert(why);
+        }
+        let why = first.map(|why| (**why).clone()).unwrap_or_default();
+        Arc::new(UnsoundInstances { count, why })
+    }
 }
 
 // === impl ReadNodes ===
