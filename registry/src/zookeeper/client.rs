@@ -210,17 +210,6 @@ impl PathWatches<'_> {
         path.strip_prefix(&**self.path)?.strip_prefix('/')
     }
 
-    fn enter(&self, kind: WatchKind, path: &str) {
-        let watches = &self.client.state.watches;
-        match self.name_of(path) {
-            Some(name) => watches.enter_child(self.path, name, &self.watcher),
-            None => {
-                *locked(&self.entered).of(kind) = true;
-                watches.enter(kind, self.path, &self.watcher);
-            }
-        }
-    }
-
     /// Whether the value of this child is watched, or was and is not forgotten.
     pub(super) fn has_child(&self, name: &str) -> bool {
         self.watcher.has_child(name)
@@ -231,47 +220,55 @@ impl PathWatches<'_> {
         self.watcher.forget_children(has_gone)
     }
 
-    /// As [`ZooKeeperClient::get`]; changes of the value, and of whether there is one, are told.
-    pub(super) async fn get(
+    /// The value of the node, as [`ZooKeeperClient::get`]; changes of it, and of whether there is one, are told.
+    pub(super) async fn get(&self) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
+        self.enter(WatchKind::Value);
+        let value = self.client.read_value(self.path, true).await;
+        self.leave_unless(matches!(value, Ok(Some(_))), WatchKind::Value);
+        value
+    }
+
+    /// The value of a child, as [`get`](Self::get).
+    pub(super) async fn get_child(
         &self,
-        path: &Arc<str>,
+        name: &str,
     ) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
-        self.enter(WatchKind::Value, path);
-        let value = self.client.read_value(path, true).await;
-        self.unless_set(WatchKind::Value, path, matches!(value, Ok(Some(_))));
+        self.client.state.watches.enter_child(self.path, name, &self.watcher);
+        let value = self.client.read_value(&format!("{}/{name}", self.path), true).await;
+        if !matches!(value, Ok(Some(_))) {
+            self.watcher.forget_child(name);
+        }
         value
     }
 
     /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.
-    pub(super) async fn children(
-        &self,
-        path: &Arc<str>,
-    ) -> Result<Option<Vec<NodeName>>, OpFailure> {
-        self.enter(WatchKind::Children, path);
-        let names = self.client.read_children(path, true).await?;
-        self.unless_set(WatchKind::Children, path, names.is_some());
+    pub(super) async fn children(&self) -> Result<Option<Vec<NodeName>>, OpFailure> {
+        self.enter(WatchKind::Children);
+        let names = self.client.read_children(self.path, true).await?;
+        self.leave_unless(names.is_some(), WatchKind::Children);
         Ok(names)
     }
 
     /// Whether there is a node; a change of that is told.
-    pub(super) async fn exists(&self, path: &Arc<str>) -> Result<bool, OpFailure> {
-        self.enter(WatchKind::Value, path);
-        match self.client.request(message::read(ZooKeeperOp::Exists, path, true)).await {
+    pub(super) async fn exists(&self) -> Result<bool, OpFailure> {
+        self.enter(WatchKind::Value);
+        match self.client.request(message::read(ZooKeeperOp::Exists, self.path, true)).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
+    fn enter(&self, kind: WatchKind) {
+        *locked(&self.entered).of(kind) = true;
+        self.client.state.watches.enter(kind, self.path, &self.watcher);
+    }
+
     /// Where there is no node, or none for us, the server has set no watch.
-    fn unless_set(&self, kind: WatchKind, path: &str, is_set: bool) {
-        match self.name_of(path) {
-            _ if is_set => {}
-            Some(name) => self.watcher.forget_child(name),
-            None => {
-                *locked(&self.entered).of(kind) = false;
-                self.client.state.watches.leave(kind, path, &self.watcher, || {});
-            }
+    fn leave_unless(&self, is_set: bool, kind: WatchKind) {
+        if !is_set {
+            *locked(&self.entered).of(kind) = false;
+            self.client.state.watches.leave(kind, self.path, &self.watcher, || {});
         }
     }
 

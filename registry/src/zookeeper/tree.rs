@@ -200,10 +200,10 @@ impl ZooKeeperTree {
     async fn watch_one(&self, path: &Arc<str>, sink: &dyn ValueSink) -> Result<(), OpFailure> {
         let watching = self.client.watching(path);
         loop {
-            let value = match Box::pin(watching.get(path)).await? {
+            let value = match Box::pin(watching.get()).await? {
                 Some((value, _)) => Some(value),
                 // It came in between.
-                None if Box::pin(watching.exists(path)).await? => continue,
+                None if Box::pin(watching.exists()).await? => continue,
                 None => None,
             };
             let next = Instant::now() + GAP;

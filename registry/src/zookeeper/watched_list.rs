@@ -100,10 +100,10 @@ impl<'a> WatchedList<'a> {
     }
 
     async fn read_names(&self) -> Result<Vec<NodeName>, OpFailure> {
-        let mut names = self.watching.children(self.path).await?;
+        let mut names = self.watching.children().await?;
         // There is no node: its coming is awaited, unless it has come meanwhile.
-        while names.is_none() && self.watching.exists(self.path).await? {
-            names = self.watching.children(self.path).await?;
+        while names.is_none() && self.watching.exists().await? {
+            names = self.watching.children().await?;
         }
         Ok(names.unwrap_or_default())
     }
@@ -130,15 +130,11 @@ impl<'a> WatchedList<'a> {
         are_all: bool,
     ) -> Result<Vec<ChangedNode>, OpFailure> {
         let values = stream::iter(names).map(async |name| {
-            let value = self.watching.get(&self.child(&name)).await;
+            let value = self.watching.get_child(&name).await;
             (name.into(), value)
         });
         let read = readable(values.buffer_unordered(READS).collect().await, are_all)?;
         // One that has gone since its name was read is told by the watch of the names, too.
         Ok(read.into_iter().map(|(name, value)| ChangedNode { name, value }).collect())
-    }
-
-    fn child(&self, name: &str) -> Arc<str> {
-        format!("{}/{name}", self.path).into()
     }
 }

@@ -179,7 +179,7 @@ proptest! {
                 let path = "/a".into();
                 let watching = asking.watching(&path);
                 let _ = tokio::join!(
-                    watching.children(&path), watching.get(&path), asking.get("/b"), asking.children("/c")
+                    watching.children(), watching.get(), watching.get_child("b"), asking.get("/b"), asking.children("/c")
                 );
             });
             for (xid, frame) in (1..).zip(&frames) {
