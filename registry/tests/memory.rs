@@ -42,6 +42,13 @@ const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1400), ("etcd:
 #[cfg(feature = "nacos")]
 const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1400)];
 
+/// How often it is looked at what is allocated, how many bytes more or less are as many, and how often it is to be
+/// as much for that to be at rest.
+const LOOK: Duration = Duration::from_millis(50);
+const MOST_LOOKS: u32 = 600;
+const AT_REST: usize = 8 << 10;
+const LOOKS_AT_REST: u32 = 10;
+
 /// The same in lists of 20, each of which takes a few kilobytes itself.
 const MOST_IN_SHORT: usize = 896;
 
@@ -50,6 +57,23 @@ fn allocated() -> usize {
     let stats = COUNTED.stats();
     let bytes = stats.bytes_allocated - stats.bytes_deallocated;
     bytes + OF_ALLOCATION * (stats.allocations - stats.deallocations)
+}
+
+/// The bytes that are allocated once that is the same for half a second, about, so that what reading took is given
+/// back.
+async fn allocated_at_rest() -> usize {
+    let mut last = allocated();
+    let mut same = 0;
+    for _ in 0..MOST_LOOKS {
+        sleep(LOOK).await;
+        let now = allocated();
+        same = if now.abs_diff(last) <= AT_REST { same + 1 } else { 0 };
+        if same == LOOKS_AT_REST {
+            return now;
+        }
+        last = now;
+    }
+    panic!("what is allocated has not come to rest in {:?}: {last}", LOOK * MOST_LOOKS);
 }
 
 /// As much as providers tell of themselves.
@@ -108,13 +132,10 @@ async fn bytes_at(place: &Place, services: usize, each: usize) -> usize {
     // The server has made what it sends, and the runtime its threads.
     let first = place.open();
     drop(follow(&*first, services, each).await);
-    sleep(Duration::from_millis(500)).await;
     let consumer = place.open();
-    let before = allocated();
+    let before = allocated_at_rest().await;
     let followed = follow(&*consumer, services, each).await;
-    // What reading took is given back.
-    sleep(Duration::from_millis(500)).await;
-    let taken = allocated().saturating_sub(before);
+    let taken = allocated_at_rest().await.saturating_sub(before);
     drop((followed, listed));
     taken / (services * each)
 }
