@@ -77,8 +77,10 @@ impl Naming {
         host: &NacosHost,
     ) -> Result<(), Error> {
         let own = self.own(service);
-        let version = own.put(key, host);
-        let outcome = self.settle(&own, service, version, true).await;
+        let outcome = match own.put(key, host).map_err(NacosRefusal::silent) {
+            Ok(version) => self.settle(&own, service, version, true).await,
+            Err(refusal) => Err(refusal),
+        };
         outcome.map_err(|refusal| {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
@@ -111,20 +113,21 @@ impl Naming {
         let mut done = own.turn().await;
         match done.next_step(version, own.version(), checks) {
             NextStep::Nothing => return Ok(()),
-            NextStep::Check if self.has(service, own.hosts().0).await? => {
+            NextStep::Check if self.has(service, own).await? => {
                 done.confirm();
                 return Ok(());
             }
             NextStep::Check | NextStep::Publish => {}
         }
-        let (hosts, newest) = own.hosts();
+        let (hosts, newest) = own.hosts().map_err(NacosRefusal::silent)?;
         self.publish(service, &hosts).await?;
         done.reach(newest);
         Ok(())
     }
 
-    /// Whether the server lists all of `hosts`.
-    async fn has(&self, service: &str, hosts: Vec<NacosHost>) -> Result<bool, NacosRefusal> {
+    /// Whether the server lists all that is wanted.
+    async fn has(&self, service: &str, own: &OwnHosts) -> Result<bool, NacosRefusal> {
+        let (hosts, _) = own.hosts().map_err(NacosRefusal::silent)?;
         let list = self.query(service).await?;
         let items = list.len();
         let look = move || list.read().map(|listed| lists_all(&listed.hosts, &hosts));

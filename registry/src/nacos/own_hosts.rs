@@ -24,7 +24,7 @@ pub(super) struct OwnHosts {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    /// In the order of their keys. A consumer has one for each service that it follows.
+    /// In the order of the hashes of their keys. A consumer has one for each service that it follows.
     hosts: Vec<OwnHost>,
     /// Keyed at random, so that no key can be found that has the hash of another.
     hasher: RandomState,
@@ -62,11 +62,18 @@ pub(super) enum NextStep {
 
 impl OwnHosts {
     /// Has `host` wanted under `key`, and returns the version that has it.
-    pub(super) fn put(&self, key: &str, host: &NacosHost) -> u64 {
-        let json = serde_json::to_string(host).unwrap_or_default().into_boxed_str();
+    ///
+    /// # Errors
+    /// It does not survive JSON, and nothing has changed.
+    pub(super) fn put(&self, key: &str, host: &NacosHost) -> Result<u64, String> {
+        let json = serde_json::to_string(host).map_err(|error| error.to_string())?.into_boxed_str();
         let mut wanted = locked(&self.wanted);
         match wanted.find(key) {
             Ok(at) if wanted.hosts[at].json == json => {}
+            // One that could not be read any more would be in the way of all others.
+            _ if read(&json)? != *host => {
+                return Err("it is another one once it was JSON".to_owned());
+            }
             Ok(at) => {
                 wanted.hosts[at].json = json;
                 wanted.version += 1;
@@ -79,7 +86,7 @@ impl OwnHosts {
                 wanted.version += 1;
             }
         }
-        wanted.version
+        Ok(wanted.version)
     }
 
     /// Has nothing wanted under `key`, and returns the version without it.
@@ -92,11 +99,21 @@ impl OwnHosts {
         wanted.version
     }
 
-    /// What is wanted, and its version.
-    pub(super) fn hosts(&self) -> (Vec<NacosHost>, u64) {
-        let wanted = locked(&self.wanted);
-        let read = |host: &OwnHost| serde_json::from_str(&host.json).ok();
-        (wanted.hosts.iter().filter_map(read).collect(), wanted.version)
+    /// What is wanted, by address, and its version.
+    ///
+    /// # Errors
+    /// A host cannot be read any more.
+    pub(super) fn hosts(&self) -> Result<(Vec<NacosHost>, u64), String> {
+        let (hosts, version) = {
+            let wanted = locked(&self.wanted);
+            let hosts = wanted.hosts.iter().map(|host| read(&host.json));
+            (hosts.collect::<Result<Vec<_>, _>>(), wanted.version)
+        };
+        let mut hosts = hosts?;
+        hosts.sort_unstable_by(|a, b| {
+            (&a.ip, a.port, &a.metadata).cmp(&(&b.ip, b.port, &b.metadata))
+        });
+        Ok((hosts, version))
     }
 
     /// The version of what is wanted.
@@ -144,6 +161,10 @@ impl Done {
     }
 }
 
+fn read(json: &str) -> Result<NacosHost, String> {
+    serde_json::from_str(json).map_err(|error| format!("a host does not survive JSON: {error}"))
+}
+
 /// Whether `listed` has all of `ours`.
 pub(super) fn lists_all(listed: &[NacosHost], ours: &[NacosHost]) -> bool {
     // Two starts of a program may be listed at one address.
@@ -171,13 +192,32 @@ mod tests {
     #[test]
     fn a_version_grows_with_each_change_alone() {
         let own = OwnHosts::default();
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), 1);
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), 1, "nothing has changed");
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "2")), 2);
-        assert_eq!(own.put("b", &host("10.0.0.2", 1, "1")), 3);
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), Ok(1));
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), Ok(1), "nothing has changed");
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "2")), Ok(2));
+        assert_eq!(own.put("b", &host("10.0.0.2", 1, "1")), Ok(3));
         assert_eq!(own.remove("gone"), 3);
         assert_eq!(own.remove("a"), 4);
-        assert_eq!(own.hosts(), (vec![host("10.0.0.2", 1, "1")], 4));
+        assert_eq!(own.hosts(), Ok((vec![host("10.0.0.2", 1, "1")], 4)));
+    }
+
+    #[test]
+    fn a_host_that_does_not_survive_json_is_told_and_costs_no_other() {
+        let own = OwnHosts::default();
+        own.put("a", &host("10.0.0.1", 1, "1")).unwrap();
+        let weightless = NacosHost { weight: f64::NAN, ..host("10.0.0.2", 1, "1") };
+        own.put("b", &weightless).unwrap_err();
+        assert_eq!(own.hosts(), Ok((vec![host("10.0.0.1", 1, "1")], 1)));
+    }
+
+    #[test]
+    fn hosts_are_published_by_address() {
+        let own = OwnHosts::default();
+        let hosts: Vec<_> = (1..=20).map(|port| host("10.0.0.1", port, "1")).collect();
+        for (key, host) in hosts.iter().enumerate() {
+            own.put(&key.to_string(), host).unwrap();
+        }
+        assert_eq!(own.hosts(), Ok((hosts, 20)));
     }
 
     #[tokio::test(start_paused = true)]
