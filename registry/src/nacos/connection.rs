@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use rpc_core::Error;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -18,12 +19,13 @@ use tokio::time::{sleep, timeout};
 
 use super::login::{self, Login, LoginToken};
 use super::messages::{
-    ConnectionSetup, HealthCheck, NacosAsk, NacosRefusal, Named, Nothing, PushAnswer, PushHead,
-    SUCCESS, ServerAbilities, ServerCheck, ServiceAnswer, ServiceListRequest, code, outcome_of,
-    read_json,
+    ConnectionSetup, HealthCheck, MessageHead, NacosAsk, Named, PushAnswer, ServerAbilities,
+    ServerCheck, ServiceListRequest, read_json,
 };
 use super::payload::Payload;
+use super::push_reader::PushReader;
 use super::pushes::Pushes;
+use super::refusal::{NacosRefusal, code};
 use super::unread_list::{UnreadList, hosts_in};
 use crate::grpc::{GrpcAnswers, GrpcConnection, GrpcFailure, GrpcLimits, GrpcRequests};
 use crate::off_thread::off_thread_if_long;
@@ -76,6 +78,13 @@ struct Shared {
     pushes: Arc<Pushes>,
     /// Why it ended, once it has.
     end: watch::Sender<Option<String>>,
+}
+
+/// What came of a request that was answered.
+enum Answered<T> {
+    /// What was read of the answer.
+    Read(T),
+    Refused(MessageHead),
 }
 
 impl NacosConnection {
@@ -147,7 +156,7 @@ impl NacosConnection {
     /// # Errors
     /// The server does not answer, or says no.
     pub(super) async fn ask<A: NacosAsk>(&self, ask: &A) -> Result<A::Answer, NacosRefusal> {
-        self.shared.ask(ask).await
+        self.shared.ask(ask, |_, json| read_json(&json)).await
     }
 
     /// Asks for the list of a service, which may be long, as [`ask`](Self::ask) does.
@@ -156,10 +165,9 @@ impl NacosConnection {
     /// The server does not answer, or says no.
     pub(super) async fn ask_list<A>(&self, ask: &A) -> Result<UnreadList, NacosRefusal>
     where
-        A: NacosAsk<Answer = ServiceAnswer>,
+        A: NacosAsk<Answer = MessageHead>,
     {
-        let (answer, json) = self.shared.ask_text(ask).await?;
-        Ok(UnreadList::new(answer, json))
+        self.shared.ask(ask, |head, json| Ok(UnreadList::new(head, json))).await
     }
 
     /// The error of an operation.
@@ -181,12 +189,12 @@ impl NacosConnection {
 }
 
 impl Shared {
-    async fn ask<A: NacosAsk>(&self, ask: &A) -> Result<A::Answer, NacosRefusal> {
-        Ok(self.ask_text(ask).await?.0)
-    }
-
-    /// As [`ask`](Self::ask); the answer comes with its text.
-    async fn ask_text<A: NacosAsk>(&self, ask: &A) -> Result<(A::Answer, Bytes), NacosRefusal> {
+    /// Asks; `read` makes of the answer of a request that succeeded what is wanted of it.
+    async fn ask<A: NacosAsk, T: Send + 'static>(
+        &self,
+        ask: &A,
+        read: fn(MessageHead, Bytes) -> Result<T, String>,
+    ) -> Result<T, NacosRefusal> {
         let payload = self.payload(A::KIND, ask).map_err(NacosRefusal::silent)?;
         let mut end = self.end.subscribe();
         let answer = tokio::select! {
@@ -198,23 +206,30 @@ impl Shared {
             }
         };
         let json = answer.json();
-        let items = hosts_in(&json);
-        let read = move || Ok::<_, String>((outcome_of(&json)?, json));
-        let read = off_thread_if_long(items, read).await.map_err(NacosRefusal::silent)?;
-        let (outcome, json) = read.map_err(NacosRefusal::silent)?;
-        let outcome = match outcome {
-            Ok(answer) => return Ok((answer, json)),
-            Err(outcome) => outcome,
+        let reading = move || {
+            let head: MessageHead = read_json(&json)?;
+            match head.is_success() {
+                true => read(head, json).map(Answered::Read),
+                false => Ok(Answered::Refused(head)),
+            }
         };
-        let code = outcome.error_code;
-        if code == code::UNREGISTERED {
-            self.finish("it has forgotten this connection".to_owned());
+        let items = hosts_in(&answer.json());
+        let answered: Result<Answered<T>, String> =
+            off_thread_if_long(items, reading).await.map_err(NacosRefusal::silent)?;
+        match answered.map_err(NacosRefusal::silent)? {
+            Answered::Read(answer) => Ok(answer),
+            Answered::Refused(head) => {
+                if head.error_code == code::UNREGISTERED {
+                    self.finish("it has forgotten this connection".to_owned());
+                }
+                Err(self.refusal(&head))
+            }
         }
-        Err(self.refusal(code, outcome.message.as_deref().unwrap_or_default()))
     }
 
-    fn refusal(&self, code: i32, message: &str) -> NacosRefusal {
-        let message = sound::plain(message);
+    fn refusal(&self, head: &MessageHead) -> NacosRefusal {
+        let code = head.error_code;
+        let message = sound::plain(head.message.as_deref().unwrap_or_default());
         let why = match (code, self.token.borrow().is_some()) {
             (code::NO_RIGHT, false) => format!(
                 "it wants a login: write user and password into the address, as in \
@@ -259,7 +274,7 @@ impl Shared {
 
     /// Fails if the server is not ready, or does not speak Nacos.
     async fn check_server(&self) -> Result<ServerAbilities, Error> {
-        let asked = self.ask(&ServerCheck {}).await;
+        let asked = self.ask(&ServerCheck {}, |_, json| read_json(&json)).await;
         asked.map_err(|refusal| {
             if refusal.code == code::UNWANTED {
                 return Error::refused(self.text(&refusal.why));
@@ -287,8 +302,8 @@ impl Shared {
         }
         let service = Named { namespace, group_name: "DEFAULT_GROUP", service_name: "" };
         let names = ServiceListRequest { service, page_no: 1, page_size: 1, selector: "" };
-        match self.ask(&names).await {
-            Ok(_) => Ok(()),
+        match self.ask(&names, |_, _| Ok(())).await {
+            Ok(()) => Ok(()),
             Err(refusal) if refusal.code == code::NO_RIGHT => {
                 Err(Error::refused(self.text(&refusal.why)))
             }
@@ -300,11 +315,11 @@ impl Shared {
     async fn known(&self) -> Result<(), NacosRefusal> {
         let payload = self.payload(HealthCheck::KIND, &HealthCheck {});
         let json = self.call(&payload.map_err(NacosRefusal::silent)?).await?.json();
-        let outcome = outcome_of::<Nothing>(&json).map_err(NacosRefusal::silent)?;
-        outcome.map(drop).map_err(|outcome| {
-            let message = outcome.message.as_deref().unwrap_or_default();
-            self.refusal(outcome.error_code, message)
-        })
+        let head: MessageHead = read_json(&json).map_err(NacosRefusal::silent)?;
+        match head.is_success() {
+            true => Ok(()),
+            false => Err(self.refusal(&head)),
+        }
     }
 
     fn finish(&self, why: String) {
@@ -323,45 +338,6 @@ impl Shared {
         let why: String = why.chars().take(500).collect();
         format!("registry {}: {}", self.registry, why.replace(char::is_control, " "))
     }
-
-    /// As [`take`](Self::take); what is not understood has no answer.
-    fn take_known(&self, push: &Payload) -> Option<(Payload, bool)> {
-        let taken = self.take(push);
-        taken
-            .inspect_err(|error| {
-                tracing::debug!(
-                    target: "dubhe::registry",
-                    registry = %self.registry, kind = push.kind(), error, "push not understood"
-                );
-            })
-            .ok()
-    }
-
-    /// Takes a push; returns our answer to it, and whether the server wants us to go.
-    fn take(&self, push: &Payload) -> Result<(Payload, bool), String> {
-        let head: PushHead = read_json(&push.json())?;
-        let answer = |result_code, error_code| PushAnswer {
-            request_id: head.request_id.clone(),
-            result_code,
-            error_code,
-        };
-        let (kind, answer) = match push.kind() {
-            "NotifySubscriberRequest" => {
-                self.pushes.service(push.json())?;
-                ("NotifySubscriberResponse", answer(SUCCESS, 0))
-            }
-            "ConfigChangeNotifyRequest" => {
-                self.pushes.config(&push.json())?;
-                ("ConfigChangeNotifyResponse", answer(SUCCESS, 0))
-            }
-            "ClientDetectionRequest" => ("ClientDetectionResponse", answer(SUCCESS, 0)),
-            "SetupAckRequest" => ("SetupAckResponse", answer(SUCCESS, 0)),
-            "ConnectResetRequest" => ("ConnectResetResponse", answer(SUCCESS, 0)),
-            // 302 is Nacos' code for a request that nobody handles.
-            _ => ("ErrorResponse", answer(500, 302)),
-        };
-        Ok((self.payload(kind, &answer)?, push.kind() == "ConnectResetRequest"))
-    }
 }
 
 // === tasks ===
@@ -372,31 +348,20 @@ async fn read_all(
     answers: GrpcRequests<Payload>,
     opening: impl Future<Output = Result<GrpcAnswers<Payload>, GrpcFailure>>,
 ) {
-    let mut pushed = match opening.await {
+    let pushed = match opening.await {
         Ok(pushed) => pushed,
         Err(failure) => return shared.finish(failure.to_string()),
     };
-    let why = loop {
-        match pushed.next().await {
-            Ok(Some(push)) => {
-                let (reader, items) = (Arc::clone(&shared), hosts_in(&push.json()));
-                let taken = off_thread_if_long(items, move || reader.take_known(&push)).await;
-                match taken {
-                    Ok(Some((answer, is_last))) => {
-                        // Full: the server does not read, and will notice that itself.
-                        answers.try_send(&answer);
-                        if is_last {
-                            break "it asked us to connect again, to spread its load".to_owned();
-                        }
-                    }
-                    Ok(None) => {}
-                    Err(error) => break error.to_string(),
-                }
-            }
-            Ok(None) => break "it closed the stream".to_owned(),
-            Err(failure) => break failure.to_string(),
-        }
+    let pushed = stream::try_unfold(pushed, async |mut pushed| {
+        Ok(pushed.next().await?.map(|push| (push, pushed)))
+    });
+    let answer = |kind: &str, answer: &PushAnswer| {
+        // Full: the server does not read, and will notice that itself.
+        answers.try_send(&shared.payload(kind, answer)?);
+        Ok(())
     };
+    let reader = PushReader::new(&shared.registry, &shared.pushes, answer);
+    let why = reader.read_all(pushed).await;
     shared.finish(why);
 }
 

@@ -12,49 +12,31 @@ use serde_json::Value;
 pub(super) trait NacosAsk: Serialize + Sync {
     /// The name of its class, by which the server reads it.
     const KIND: &'static str;
+    /// What is read of the answer.
     type Answer: DeserializeOwned + Send + 'static;
 }
 
-/// The part of an answer that says whether the request succeeded.
+/// What a message of a server says of itself: an answer whether the request succeeded, a push by which id it is
+/// answered, a list of a service which it is. Hosts are not read for it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct NacosOutcome {
+pub(super) struct MessageHead {
     pub(super) result_code: i32,
     pub(super) error_code: i32,
     pub(super) message: Option<String>,
+    pub(super) request_id: Option<String>,
+    pub(super) service_info: Option<ListHead>,
+}
+
+impl MessageHead {
+    /// Whether it is the answer to a request that succeeded.
+    pub(super) fn is_success(&self) -> bool {
+        self.result_code == SUCCESS
+    }
 }
 
 /// The result code of a request that succeeded.
 pub(super) const SUCCESS: i32 = 200;
-
-/// Why a request failed.
-#[derive(Debug)]
-pub(super) struct NacosRefusal {
-    /// Nacos' code; 0 if the server did not answer.
-    pub(super) code: i32,
-    pub(super) why: String,
-}
-
-impl NacosRefusal {
-    /// That of a server that did not answer, or not in a form that we know.
-    pub(super) fn silent(why: impl ToString) -> Self {
-        Self { code: 0, why: why.to_string() }
-    }
-}
-
-/// The answer, or what keeps it from being one.
-///
-/// # Errors
-/// It is of another form.
-pub(super) fn outcome_of<T: DeserializeOwned>(
-    json: &[u8],
-) -> Result<Result<T, NacosOutcome>, String> {
-    let outcome: NacosOutcome = read_json(json)?;
-    match outcome.result_code == SUCCESS {
-        true => read_json(json).map(Ok),
-        false => Ok(Err(outcome)),
-    }
-}
 
 /// Reads what a server sent.
 ///
@@ -62,20 +44,6 @@ pub(super) fn outcome_of<T: DeserializeOwned>(
 /// It is of another form.
 pub(super) fn read_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, String> {
     serde_json::from_slice(json).map_err(|error| format!("it sent JSON of another form: {error}"))
-}
-
-/// Error codes that mean more to us than their message.
-pub(super) mod code {
-    /// The key of a configuration has no value.
-    pub(in crate::nacos) const NOT_FOUND: i32 = 300;
-    /// The server does not know this connection (any more).
-    pub(in crate::nacos) const UNREGISTERED: i32 = 301;
-    /// A configuration is being changed at this moment.
-    pub(in crate::nacos) const BEING_CHANGED: i32 = 400;
-    /// No token, a bad one, or no right to this.
-    pub(in crate::nacos) const NO_RIGHT: i32 = 403;
-    /// None of Nacos' own: the server takes no connection of ours.
-    pub(in crate::nacos) const UNWANTED: i32 = -1;
 }
 
 /// An answer without content.
@@ -200,7 +168,7 @@ pub(super) struct SubscribeServiceRequest<'a> {
 
 impl NacosAsk for SubscribeServiceRequest<'_> {
     const KIND: &'static str = "SubscribeServiceRequest";
-    type Answer = ServiceAnswer;
+    type Answer = MessageHead;
 }
 
 /// Asks for the list of a service.
@@ -216,14 +184,7 @@ pub(super) struct ServiceQueryRequest<'a> {
 
 impl NacosAsk for ServiceQueryRequest<'_> {
     const KIND: &'static str = "ServiceQueryRequest";
-    type Answer = ServiceAnswer;
-}
-
-/// The list of a service, of which no more is read than which it is.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ServiceAnswer {
-    pub(super) service_info: Option<ListHead>,
+    type Answer = MessageHead;
 }
 
 /// Which list it is.
@@ -376,14 +337,6 @@ pub(super) struct ListenedConfig<'a> {
 impl NacosAsk for ConfigBatchListenRequest<'_> {
     const KIND: &'static str = "ConfigBatchListenRequest";
     type Answer = Nothing;
-}
-
-/// What every push of a server has.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct PushHead {
-    /// By which it knows our answer.
-    pub(super) request_id: Option<String>,
 }
 
 /// A configuration has changed.

@@ -12,11 +12,12 @@ use tokio::sync::{RwLock, mpsc, watch};
 
 use super::connection::NacosConnection;
 use super::messages::{
-    BatchInstanceRequest, InstanceRequest, NacosHost, NacosRefusal, Named, ServiceListRequest,
+    BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest,
 };
 use super::own_hosts::{NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
+use super::refusal::NacosRefusal;
 use super::unread_list::UnreadList;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;

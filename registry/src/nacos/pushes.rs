@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use super::messages::ConfigChangeNotify;
+use super::messages::{ConfigChangeNotify, read_json};
 use super::unread_list::UnreadList;
 use crate::lock::locked;
 
@@ -93,15 +93,15 @@ impl Pushes {
         });
     }
 
-    /// A pushed list.
+    /// A pushed list; returns the id of its push.
     ///
     /// # Errors
     /// It is of another form.
-    pub(super) fn service(&self, json: Bytes) -> Result<(), String> {
-        let list = UnreadList::pushed(json)?;
+    pub(super) fn service(&self, json: Bytes) -> Result<Option<String>, String> {
+        let (list, push) = UnreadList::pushed(json)?;
         let name = list.service().to_owned();
         self.put(&name, list);
-        Ok(())
+        Ok(push)
     }
 
     /// A pushed hint that a configuration has changed.
@@ -109,8 +109,7 @@ impl Pushes {
     /// # Errors
     /// It is of another form.
     pub(super) fn config(&self, json: &[u8]) -> Result<(), String> {
-        let push: ConfigChangeNotify =
-            serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let push: ConfigChangeNotify = read_json(json)?;
         if let Some(changed) = locked(&self.configs.0).get(&(push.data_id, push.group)) {
             changed.send_replace(());
         }

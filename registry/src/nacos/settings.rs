@@ -11,8 +11,9 @@ use tokio::time::sleep;
 use super::connection::NacosConnection;
 use super::messages::{
     ConfigBatchListenRequest, ConfigKey, ConfigPublishRequest, ConfigQueryRequest,
-    ConfigRemoveRequest, ListenedConfig, NacosRefusal, code,
+    ConfigRemoveRequest, ListenedConfig,
 };
+use super::refusal::{NacosRefusal, code};
 
 /// A digest that no content has: with it a configuration is set only if there is none.
 const ABSENT: &str = "absent";

@@ -13,9 +13,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::connection::NacosConnection;
-use super::messages::{NacosHost, NacosRefusal, NacosService};
+use super::messages::{NacosHost, NacosService};
 use super::naming::Naming;
 use super::place::{Place, interface_of, is_application};
+use super::refusal::NacosRefusal;
 use super::settings::{NacosSetting, Settings};
 use super::unread_list::UnreadList;
 use crate::dubbo::{
@@ -329,7 +330,7 @@ mod tests {
         let host = r#"{"ip":"10.0.0.1","port":1,"metadata":{"interface":"shop.Stock","a":"b"}}"#;
         let hosts = [host; 5000].join(",");
         let json = format!(r#"{{"serviceInfo":{{"name":"G@@a","hosts":[{hosts}]}}}}"#);
-        let list = UnreadList::pushed(json.into()).unwrap();
+        let (list, _) = UnreadList::pushed(json.into()).unwrap();
         let place = Arc::new(Place::Urls { service: "providers:a::".to_owned() });
         let mut reading = pin!(read_nodes(&place, list));
         let mut turns = 0;

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
-use super::messages::{ListHead, NacosService, ServiceAnswer, WholeList};
+use super::messages::{ListHead, MessageHead, NacosService, WholeList, read_json};
 
-/// No host takes fewer bytes, if it can be one.
+/// Bytes of a host that tells little of itself. Whoever provides a service of Dubbo takes several times as many; the
+/// fewest with which one can be read are about 75.
 const BYTES_OF_ONE: usize = 128;
 
 /// A list that was not read yet. It holds the message that it came in.
@@ -17,19 +18,18 @@ pub(super) struct UnreadList {
 
 impl UnreadList {
     /// The list of an answer, which is there as text, too.
-    pub(super) fn new(answer: ServiceAnswer, json: Bytes) -> Self {
-        Self { head: answer.service_info.unwrap_or_default(), json }
+    pub(super) fn new(head: MessageHead, json: Bytes) -> Self {
+        Self { head: head.service_info.unwrap_or_default(), json }
     }
 
-    /// A pushed list.
+    /// A pushed list, and the id of its push.
     ///
     /// # Errors
     /// It is of another form.
-    pub(super) fn pushed(json: Bytes) -> Result<Self, String> {
-        let push: ServiceAnswer =
-            serde_json::from_slice(&json).map_err(|error| error.to_string())?;
+    pub(super) fn pushed(json: Bytes) -> Result<(Self, Option<String>), String> {
+        let push: MessageHead = read_json(&json)?;
         let head = push.service_info.ok_or("it has no list")?;
-        Ok(Self { head, json })
+        Ok((Self { head, json }, push.request_id))
     }
 
     /// The name of its service, without the group.
@@ -43,7 +43,7 @@ impl UnreadList {
         self.head.last_ref_time
     }
 
-    /// How many hosts it has at most, about.
+    /// How many hosts it has, if they tell little of themselves.
     pub(super) fn len(&self) -> usize {
         hosts_in(&self.json)
     }
@@ -53,13 +53,12 @@ impl UnreadList {
     /// # Errors
     /// It is of another form.
     pub(super) fn read(&self) -> Result<NacosService, String> {
-        let list: WholeList = serde_json::from_slice(&self.json)
-            .map_err(|error| format!("it sent a list of another form: {error}"))?;
+        let list: WholeList = read_json(&self.json)?;
         Ok(list.service_info.unwrap_or_default())
     }
 }
 
-/// How many hosts a message has at most, about.
+/// How many hosts a message has, if they tell little of themselves.
 pub(super) fn hosts_in(json: &[u8]) -> usize {
     json.len() / BYTES_OF_ONE
 }
