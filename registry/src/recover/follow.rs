@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -310,8 +311,8 @@ impl<S: WatchTarget> Follow<S> {
         };
         let mut replaced = self.state.clone();
         let mut watching = self.target.watch(session, &updates);
-        let reading = self.read_again(session, &updates);
-        tokio::pin!(reading);
+        // Pinned where it is made, as one that is moved takes its room twice.
+        let mut reading = pin!(self.read_again(session, &updates));
         loop {
             let due = self.due(beside);
             // The watch before the state, so that what was read of the session first is seen first.
