@@ -36,11 +36,11 @@ const MOST_OF_LAYOUTS: usize = 1024;
 
 /// The same in lists of 20 at ZooKeeper, each of both levels and with an application of its own, and at etcd.
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
-const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1400), ("etcd:", 1024)];
+const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1408), ("etcd:", 1024)];
 
 /// The same at Nacos, at the level of interfaces: so many lists of so many instances, and the most.
 #[cfg(feature = "nacos")]
-const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1400)];
+const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1424)];
 
 /// How often it is looked at what is allocated, how many bytes more or less are as many, and how often it is to be
 /// as much for that to be at rest.

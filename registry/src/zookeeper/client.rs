@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::connection::{ConnectionState, Order, RequestFailure, RequestOutcome, drive};
 use super::jute::NotJute;
 use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind, ZooKeeperOp};
+use super::name_set::NameSet;
 use super::ticket::SessionTicket;
 use super::watches::{ByKind, WatchTable, Watcher};
 use crate::dubbo::NodeName;
@@ -215,9 +216,9 @@ impl PathWatches<'_> {
         self.watcher.has_child(name)
     }
 
-    /// Forgets children that have gone, which has ended their watches at the server, and returns them.
-    pub(super) fn forget_children(&self, has_gone: impl Fn(&str) -> bool) -> Vec<Box<str>> {
-        self.watcher.forget_children(has_gone)
+    /// Forgets children whose watches have ended at the server, or were not set there, and returns them.
+    pub(super) fn forget_children(&self, has_ended: impl Fn(&str) -> bool) -> NameSet {
+        self.watcher.forget_children(has_ended)
     }
 
     /// The value of the node, as [`ZooKeeperClient::get`]; changes of it, and of whether there is one, are told.
@@ -228,17 +229,18 @@ impl PathWatches<'_> {
         value
     }
 
-    /// The value of a child, as [`get`](Self::get).
+    /// Enters watches of the values of these children; to be called before [`get_child`](Self::get_child).
+    pub(super) fn enter_children<'n>(&self, names: impl Iterator<Item = &'n str>) {
+        self.client.state.watches.enter_children(self.path, names, &self.watcher);
+    }
+
+    /// The value of a child that was entered, as [`get`](Self::get). Where there is none, or none for us, the server
+    /// has set no watch, and the child is to be forgotten.
     pub(super) async fn get_child(
         &self,
         name: &str,
     ) -> Result<Option<(Bytes, NodeStat)>, OpFailure> {
-        self.client.state.watches.enter_child(self.path, name, &self.watcher);
-        let value = self.client.read_value(&format!("{}/{name}", self.path), true).await;
-        if !matches!(value, Ok(Some(_))) {
-            self.watcher.forget_child(name);
-        }
-        value
+        self.client.read_value(&format!("{}/{name}", self.path), true).await
     }
 
     /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.

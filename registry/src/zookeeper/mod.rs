@@ -15,6 +15,7 @@ mod dial;
 mod examine;
 mod jute;
 mod message;
+mod name_set;
 mod open;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use rpc_core::Turns;
 
 use super::client::{OpFailure, PathWatches};
 use super::message::{NodeStat, ServerCode};
+use super::name_set::NameSet;
 use crate::dubbo::{ChangedNode, NodeName, ReadOf, TreeNode};
 
 /// Values of one list that are read at the same time.
@@ -80,13 +81,13 @@ impl<'a> WatchedList<'a> {
         }
         let (gone, new) = match names {
             Some(names) => self.compare(names).await,
-            None => (Vec::new(), Vec::new()),
+            None => (NameSet::default(), Vec::new()),
         };
         let changed = changes.iter().filter_map(|change| self.watching.name_of(change));
         let mut stale: HashSet<String> =
             changed.filter(|name| self.watching.has_child(name)).map(str::to_owned).collect();
         stale.extend(new);
-        let gone = gone.iter().map(|name| ChangedNode { name: (&**name).into(), value: None });
+        let gone = gone.iter().map(|name| ChangedNode { name: name.into(), value: None });
         let mut seen: Vec<_> = gone.collect();
         seen.extend(self.read_values(stale, is_first).await?);
         Ok(match is_first {
@@ -110,7 +111,7 @@ impl<'a> WatchedList<'a> {
 
     /// Those whose values are watched and which are not among `names`, whose watches end, and those that
     /// are new there.
-    async fn compare(&self, names: Vec<NodeName>) -> (Vec<Box<str>>, Vec<String>) {
+    async fn compare(&self, names: Vec<NodeName>) -> (NameSet, Vec<String>) {
         let names: HashSet<String> = names.iter().map(ToString::to_string).collect();
         let gone = self.watching.forget_children(|name| !names.contains(name));
         let (mut new, mut turns) = (Vec::new(), Turns::new());
@@ -129,11 +130,21 @@ impl<'a> WatchedList<'a> {
         names: HashSet<String>,
         are_all: bool,
     ) -> Result<Vec<ChangedNode>, OpFailure> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.watching.enter_children(names.iter().map(String::as_str));
         let values = stream::iter(names).map(async |name| {
             let value = self.watching.get_child(&name).await;
             (name.into(), value)
         });
-        let read = readable(values.buffer_unordered(READS).collect().await, are_all)?;
+        let read: Vec<ReadChild> = values.buffer_unordered(READS).collect().await;
+        let unread = read.iter().filter(|(_, value)| !matches!(value, Ok(Some(_))));
+        let unread: HashSet<&str> = unread.map(|(name, _)| &**name).collect();
+        if !unread.is_empty() {
+            self.watching.forget_children(|name| unread.contains(name));
+        }
+        let read = readable(read, are_all)?;
         // One that has gone since its name was read is told by the watch of the names, too.
         Ok(read.into_iter().map(|(name, value)| ChangedNode { name, value }).collect())
     }

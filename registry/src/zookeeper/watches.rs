@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
 use super::message::WatchKind;
+use super::name_set::NameSet;
 use crate::lock::locked;
 
 /// One who waits for changes, at any number of paths.
@@ -18,8 +19,8 @@ use crate::lock::locked;
 pub(super) struct Watcher {
     told: Mutex<ToldChanges>,
     news: Notify,
-    /// The children whose values it watches, by their names alone, as there is one for each process that is listed.
-    children: Mutex<HashSet<Box<str>>>,
+    /// The children whose values it watches.
+    children: Mutex<NameSet>,
 }
 
 /// What a [`Watcher`] has been told.
@@ -59,14 +60,9 @@ impl Watcher {
         locked(&self.children).contains(name)
     }
 
-    /// Forgets a child whose watch has ended.
-    pub(super) fn forget_child(&self, name: &str) {
-        locked(&self.children).remove(name);
-    }
-
-    /// Forgets all such children, and returns them.
-    pub(super) fn forget_children(&self, has_ended: impl Fn(&str) -> bool) -> Vec<Box<str>> {
-        locked(&self.children).extract_if(|name| has_ended(name)).collect()
+    /// Forgets the children whose watches have ended, and returns them.
+    pub(super) fn forget_children(&self, has_ended: impl Fn(&str) -> bool) -> NameSet {
+        locked(&self.children).take_if(has_ended)
     }
 
     fn tell(&self, path: &Arc<str>) {
@@ -211,14 +207,17 @@ impl WatchTable {
         table.tell_end(watcher);
     }
 
-    /// As [`enter`](Self::enter), of the value of a child of `folder`.
-    pub(super) fn enter_child(&self, folder: &Arc<str>, name: &str, watcher: &Arc<Watcher>) {
+    /// As [`enter`](Self::enter), of the values of these children of `folder`.
+    pub(super) fn enter_children<'a>(
+        &self,
+        folder: &Arc<str>,
+        names: impl Iterator<Item = &'a str>,
+        watcher: &Arc<Watcher>,
+    ) {
         let mut table = locked(&self.0);
         table.of_children.enter(folder, watcher);
         table.tell_end(watcher);
-        if !watcher.has_child(name) {
-            locked(&watcher.children).insert(name.into());
-        }
+        locked(&watcher.children).extend(names);
     }
 
     /// Tells all watchers, and those who come later, that the connection has ended.
@@ -257,7 +256,7 @@ impl WatchTable {
     ) {
         let mut table = locked(&self.0);
         table.of_children.leave(folder, watcher);
-        for name in watcher.forget_children(|_| true) {
+        for name in watcher.forget_children(|_| true).iter() {
             let path = format!("{folder}/{name}");
             if !table.has_value(&path) {
                 unset(&path);
@@ -337,8 +336,8 @@ mod tests {
     async fn a_child_is_watched_beside_its_own_path_and_by_each_who_entered_it() {
         let (table, one, two) = (WatchTable::default(), Arc::default(), Arc::default());
         let folder = path("/a");
-        ["b", "c"].iter().for_each(|name| table.enter_child(&folder, name, &one));
-        table.enter_child(&folder, "b", &two);
+        table.enter_children(&folder, ["b", "c"].into_iter(), &one);
+        table.enter_children(&folder, ["b"].into_iter(), &two);
         table.enter(WatchKind::Value, &path("/a/c"), &two);
         assert_eq!(format!("{table:?}"), "WatchTable(4 watches)");
         table.fire(&[WatchKind::Children], "/a/b");
@@ -366,10 +365,10 @@ mod tests {
         let [value, children, child, late] = &watchers;
         table.enter(WatchKind::Value, &path("/a"), value);
         table.enter(WatchKind::Children, &path("/a"), children);
-        table.enter_child(&path("/a"), "b", child);
+        table.enter_children(&path("/a"), ["b"].into_iter(), child);
         table.fire(&[WatchKind::Value], "/a/b");
         table.end();
-        table.enter_child(&path("/a"), "b", late);
+        table.enter_children(&path("/a"), ["b"].into_iter(), late);
         assert!(child.changed().await.is_some());
         for watcher in &watchers {
             assert_eq!(watcher.changed().await, None);

@@ -178,6 +178,7 @@ proptest! {
             let asked = tokio::spawn(async move {
                 let path = "/a".into();
                 let watching = asking.watching(&path);
+                watching.enter_children(["b"].into_iter());
                 let _ = tokio::join!(
                     watching.children(), watching.get(), watching.get_child("b"), asking.get("/b"), asking.children("/c")
                 );
