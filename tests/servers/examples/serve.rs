@@ -39,7 +39,7 @@ impl Served for EtcdServer {
     }
 
     fn kill(&mut self) {
-        EtcdServer::kill(self);
+        Self::kill(self);
     }
 
     fn revive(&mut self) {
@@ -53,7 +53,7 @@ impl Served for ZooKeeperServer {
     }
 
     fn kill(&mut self) {
-        ZooKeeperServer::kill(self);
+        Self::kill(self);
     }
 
     fn revive(&mut self) {
@@ -68,7 +68,7 @@ impl Served for Nacos {
     }
 
     fn kill(&mut self) {
-        Nacos::kill(self);
+        Self::kill(self);
     }
 
     fn revive(&mut self) {
