@@ -52,6 +52,14 @@ impl<T> Latest<T> {
         LatestReader { cell: Arc::clone(&self.0), seen }
     }
 
+    /// How many readers there are.
+    #[cfg(feature = "nacos")]
+    pub(crate) fn readers(&self) -> usize {
+        // Each sender has the cell, and so has each reader.
+        let held = locked(&self.0.held);
+        Arc::strong_count(&self.0).saturating_sub(held.senders)
+    }
+
     pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
         LatestRef(locked(&self.0.held))
     }
@@ -133,6 +141,12 @@ impl<T> LatestReader<T> {
         LatestRef(held)
     }
 
+    /// Has the present value count as seen.
+    #[cfg(any(test, feature = "nacos"))]
+    pub(crate) fn mark_unchanged(&mut self) {
+        self.seen = locked(&self.cell.held).version;
+    }
+
     /// Whether there is a value that was not seen.
     pub(crate) fn has_changed(&self) -> bool {
         locked(&self.cell.held).version != self.seen
@@ -171,10 +185,6 @@ impl<T> LatestReader<T> {
 impl<T> LatestReader<T> {
     pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
         LatestRef(locked(&self.cell.held))
-    }
-
-    pub(crate) fn mark_unchanged(&mut self) {
-        self.seen = locked(&self.cell.held).version;
     }
 }
 

@@ -40,7 +40,7 @@ const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1408), ("etcd:
 
 /// The same at Nacos, at the level of interfaces: so many lists of so many instances, and the most.
 #[cfg(feature = "nacos")]
-const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1424)];
+const MOST_AT_NACOS: [(usize, usize, usize); 2] = [(1, 1500, 640), (50, 20, 1056)];
 
 /// How often it is looked at what is allocated, how many bytes more or less are as many, and how often it is to be
 /// as much for that to be at rest.

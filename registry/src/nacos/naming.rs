@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use rpc_core::Error;
-use tokio::sync::{RwLock, mpsc, watch};
+use tokio::sync::{RwLock, mpsc};
 
 use super::connection::NacosConnection;
 use super::messages::{
@@ -19,6 +19,7 @@ use super::own_hosts::{NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
 use super::refusal::NacosRefusal;
 use super::unread_list::UnreadList;
+use crate::latest::LatestReader;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 
@@ -236,7 +237,7 @@ impl Naming {
 pub(super) struct FollowedService {
     naming: Arc<Naming>,
     service: String,
-    list: watch::Receiver<NewestList>,
+    list: LatestReader<NewestList>,
 }
 
 impl FollowedService {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::Error;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::connection::NacosConnection;
@@ -14,6 +13,7 @@ use super::messages::{
     ConfigRemoveRequest, ListenedConfig,
 };
 use super::refusal::{NacosRefusal, code};
+use crate::latest::LatestReader;
 
 /// A digest that no content has: with it a configuration is set only if there is none.
 const ABSENT: &str = "absent";
@@ -215,7 +215,7 @@ impl Settings {
 pub(super) struct FollowedSetting {
     connection: Arc<NacosConnection>,
     setting: NacosSetting,
-    pub(super) hints: watch::Receiver<()>,
+    pub(super) hints: LatestReader<()>,
 }
 
 impl Drop for FollowedSetting {

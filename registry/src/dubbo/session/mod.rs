@@ -135,12 +135,7 @@ impl Session for TreeSession {
 
     async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
         let _listed = self.consumers.enter(service);
-        let Some(complete_from) = self.tree.complete_from() else {
-            return self.reader.watch(service, updates).await;
-        };
-        let (seen, _) = Updates::new(updates.known());
-        let watching = Box::pin(self.reader.watch(service, &seen));
-        Box::pin(patience::hand_on(complete_from, updates, &seen, watching)).await
+        self.reader.watch(service, updates).await
     }
 
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {

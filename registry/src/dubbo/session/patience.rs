@@ -1,48 +1,57 @@
 //! Lists of a server that may just have started and forgotten what clients had registered there: until they
 //! are back it lists nobody, which is not believed at once.
 
-use rpc_core::Error;
+use std::future::pending;
+
 use tokio::time::{Instant, sleep_until};
 
-use crate::backend::Updates;
+use crate::backend::{Listing, Updates};
 
-/// Hands what `watching` puts into `seen` on to `updates`, until that ends; before `complete_from` no list
-/// that has lost more than half of what was known.
-pub(super) async fn hand_on(
-    complete_from: Instant,
-    updates: &Updates,
-    seen: &Updates,
-    watching: impl Future<Output = Result<(), Error>>,
-) -> Result<(), Error> {
-    let (mut lists, mut doubts) = {
-        let seen = seen.as_ref();
-        (seen.values.subscribe(), seen.doubt.subscribe())
-    };
-    tokio::pin!(watching);
-    let mut is_kept_back = false;
-    loop {
-        let ended = tokio::select! {
-            biased;
-            _ = lists.changed() => None,
-            _ = doubts.changed() => {
-                if let Some(why) = doubts.borrow_and_update().clone() {
-                    updates.doubt(why);
-                }
-                continue;
-            }
-            ended = &mut watching => Some(ended),
-            () = sleep_until(complete_from), if is_kept_back => None,
-        };
-        // Also at the end: what came whole before it counts.
-        if let Some(list) = &*lists.borrow_and_update() {
-            is_kept_back =
-                list.instances.len() * 2 < updates.known() && Instant::now() < complete_from;
-            if !is_kept_back {
-                updates.put(list.clone());
+/// Hands lists on; before the server's are complete none that has lost more than half of what was known.
+pub(super) struct PatientUpdates<'a> {
+    updates: &'a Updates,
+    /// `None` if its lists are complete from the first.
+    complete_from: Option<Instant>,
+    kept_back: Option<Listing>,
+}
+
+impl<'a> PatientUpdates<'a> {
+    pub(super) fn new(updates: &'a Updates, complete_from: Option<Instant>) -> Self {
+        Self { updates, complete_from, kept_back: None }
+    }
+
+    /// Hands `list` on in place of the one before it, now or once it is believed.
+    pub(super) fn put(&mut self, list: Listing) {
+        let is_early = self.complete_from.is_some_and(|from| Instant::now() < from);
+        match is_early && list.instances.len() * 2 < self.updates.known() {
+            true => self.kept_back = Some(list),
+            false => {
+                self.kept_back = None;
+                self.updates.put(list);
             }
         }
-        if let Some(ended) = ended {
-            return ended;
+    }
+
+    /// Whether the newest list is the one of this revision, and not in doubt.
+    pub(super) fn has(&self, revision: u64) -> bool {
+        match &self.kept_back {
+            Some(list) => list.revision == revision,
+            None => self.updates.has(revision),
+        }
+    }
+
+    /// Waits until what is kept back is believed, and hands it on; without end if nothing is.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost if it is dropped.
+    pub(super) async fn wait(&mut self) {
+        let (Some(from), true) = (self.complete_from, self.kept_back.is_some()) else {
+            return pending().await;
+        };
+        // Boxed, it takes no room in all lists, of which hardly any is kept back.
+        Box::pin(sleep_until(from)).await;
+        if let Some(list) = self.kept_back.take() {
+            self.updates.put(list);
         }
     }
 }
@@ -52,10 +61,9 @@ mod tests {
     use std::time::Duration;
 
     use rpc_core::{Instance, ServiceKey};
-    use tokio::time::sleep;
+    use tokio::time::timeout_at;
 
     use super::*;
-    use crate::Listing;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -69,28 +77,35 @@ mod tests {
     /// Four were known, and lists are complete after four seconds.
     async fn handed_on(puts: &[(usize, u32)]) -> Vec<(usize, u64)> {
         let (updates, mut handed) = Updates::new(4);
-        let (seen, _) = Updates::new(4);
         let begun = Instant::now();
         let watching = async {
+            let mut patient = PatientUpdates::new(&updates, Some(begun + SECOND * 4));
             for &(count, at) in puts {
-                sleep((SECOND * at).saturating_sub(begun.elapsed())).await;
-                seen.put(list(count));
+                wait_until(&mut patient, begun + SECOND * at).await;
+                patient.put(list(count));
             }
-            sleep(SECOND * 10).await;
-            Err(Error::closed("the session ended"))
+            wait_until(&mut patient, begun + SECOND * 10).await;
         };
         let mut noted = Vec::new();
         tokio::select! {
-            ended = hand_on(begun + SECOND * 4, &updates, &seen, watching) => ended.unwrap_err(),
-            never = async {
-                loop {
-                    handed.changed().await.unwrap();
+            () = watching => {}
+            () = async {
+                while handed.changed().await.is_ok() {
                     let count = handed.borrow_and_update().as_ref().unwrap().instances.len();
                     noted.push((count, begun.elapsed().as_secs()));
                 }
-            } => never,
+            } => {}
         };
         noted
+    }
+
+    async fn wait_until(patient: &mut PatientUpdates<'_>, end: Instant) {
+        let waiting = async {
+            loop {
+                patient.wait().await;
+            }
+        };
+        let _: Result<(), _> = timeout_at(end, waiting).await;
     }
 
     #[tokio::test(start_paused = true)]
@@ -106,18 +121,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_doubt_is_handed_on_and_so_is_what_came_before_the_end() {
-        let (updates, handed) = Updates::new(1);
-        let (seen, _) = Updates::new(1);
-        let watching = async {
-            seen.doubt(Error::closed("nobody knows"));
-            tokio::task::yield_now().await;
-            assert!(updates.as_ref().doubt.borrow().is_some());
-            seen.put(list(1));
-            Err(Error::closed("the session ended"))
-        };
-        hand_on(Instant::now(), &updates, &seen, watching).await.unwrap_err();
-        assert_eq!(handed.borrow().as_ref().unwrap().instances.len(), 1);
-        assert!(updates.as_ref().doubt.borrow().is_none());
+    async fn what_is_kept_back_is_the_newest_list() {
+        let (updates, handed) = Updates::new(4);
+        let mut patient = PatientUpdates::new(&updates, Some(Instant::now() + SECOND));
+        patient.put(Listing { revision: 3, ..list(4) });
+        assert!(patient.has(3));
+        patient.put(Listing { revision: 4, ..list(0) });
+        assert!(patient.has(4) && !patient.has(3));
+        assert_eq!(handed.borrow().as_ref().unwrap().revision, 3);
+        patient.wait().await;
+        assert!(patient.has(4));
+        assert_eq!(handed.borrow().as_ref().unwrap().revision, 4);
     }
 }

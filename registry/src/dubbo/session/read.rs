@@ -23,6 +23,7 @@ use super::super::tree::{NodeTree, ReadOf};
 use super::applications::{ProcessReader, Processes};
 use super::list_maker::{KnownParts, ListMaker};
 use super::metadata::MetadataReader;
+use super::patience::PatientUpdates;
 use super::providers::{ProviderNodes, Providers, applications, keep_applications};
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
@@ -79,6 +80,7 @@ impl ListReader {
         let mut mapping = self.follow_mapping(service.interface());
         let mut processes: Vec<(String, ReadFollower<Processes>)> = Vec::new();
         let mut maker = ListMaker::default();
+        let mut updates = PatientUpdates::new(updates, self.tree.complete_from());
         let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
@@ -123,6 +125,7 @@ impl ListReader {
                 changed = providers.changed() => changed?,
                 changed = mapping.changed() => changed?,
                 changed = change => changed?,
+                () = updates.wait() => {}
             }
             if let Some(next_list) = next_list {
                 sleep_until(next_list).await;
