@@ -59,6 +59,8 @@ mod etcd;
 mod fixed;
 #[cfg(feature = "_grpc")]
 mod grpc;
+#[cfg(feature = "nacos")]
+mod joint_work;
 mod latest;
 mod listed_consumer;
 mod lock;

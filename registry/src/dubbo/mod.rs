@@ -58,7 +58,7 @@ pub(crate) use self::provider_url::{from_nacos_metadata, to_nacos_metadata};
 #[cfg(feature = "nacos")]
 pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
-#[cfg(feature = "zookeeper")]
+#[cfg(any(feature = "nacos", feature = "zookeeper"))]
 pub(crate) use self::tree::NodeName;
 pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
 #[cfg(feature = "nacos")]

@@ -1,9 +1,11 @@
 //! The tree against real servers of both versions, as `cargo xtask nacos` prepares them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use servers::{Nacos as Running, NacosVersion};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,7 +14,7 @@ use tokio::time::timeout;
 use super::Nacos;
 use super::tree::NacosTree;
 use crate::RegistryParams;
-use crate::dubbo::{DubboUrl, NodeTree, ReadOf, TreeNode};
+use crate::dubbo::{DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -124,5 +126,26 @@ async fn a_value_that_many_change_at_once_loses_no_change() {
         let seen = timeout(LIMIT, newest.wait_for(all)).await.is_ok_and(|seen| seen.is_ok());
         assert!(seen, "it stays at {:?}", newest.borrow());
         watching.abort();
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_read_once_for_all_who_look_for_their_records_at_the_same_time() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let tree = tree(&server, "joint").await;
+        let record = ServiceInstance::from_nacos("shop", "10.0.0.1", 1, BTreeMap::new());
+        let path = format!("/services/shop/{}", record.id());
+        tree.put_owned(&path, record.to_curator_json().into()).await.unwrap();
+        let listed = async { while tree.value(&path).await.unwrap().is_none() {} };
+        timeout(LIMIT, listed).await.unwrap();
+        let values = join_all((0..100).map(|_| tree.value(&path))).await;
+        // What was read together is one piece of memory. The first reads for itself, the second for all others.
+        let mut reads: Vec<_> =
+            values.iter().flatten().flatten().map(|value| value.as_ptr()).collect();
+        assert_eq!(reads.len(), 100);
+        reads.sort_unstable();
+        reads.dedup();
+        assert!(reads.len() <= 2, "read {} times", reads.len());
     }
 }

@@ -1,8 +1,8 @@
 //! Nacos as a tree, so that all that is true of trees is true of it: registering, merging, repairing and
 //! reading both levels of Dubbo's layouts are written once. [`Place`] says what its paths mean.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,9 +20,10 @@ use super::refusal::NacosRefusal;
 use super::settings::{NacosSetting, Settings};
 use super::unread_list::UnreadList;
 use crate::dubbo::{
-    DubboUrl, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink, encode_form,
-    from_nacos_metadata, to_nacos_metadata,
+    DubboUrl, NodeName, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink,
+    encode_form, from_nacos_metadata, to_nacos_metadata,
 };
+use crate::joint_work::JointWork;
 use crate::off_thread::off_thread_if_long;
 
 /// The shortest time between two lists of a service that are handed on.
@@ -37,6 +38,8 @@ pub(super) struct NacosTree {
     connection: Arc<NacosConnection>,
     naming: Arc<Naming>,
     settings: Settings,
+    /// Lists of which an entry is wanted, by path.
+    lists: JointWork<Result<Arc<HashMap<NodeName, Bytes>>, Error>>,
     opened: Instant,
     _tasks: JoinSet<()>,
 }
@@ -48,7 +51,8 @@ impl NacosTree {
         let settings = Settings::new(Arc::clone(&connection), namespace);
         let mut tasks = JoinSet::new();
         tasks.spawn(leaving);
-        Self { connection, naming, settings, opened: Instant::now(), _tasks: tasks }
+        let (lists, opened) = (JointWork::default(), Instant::now());
+        Self { connection, naming, settings, lists, opened, _tasks: tasks }
     }
 
     fn place(path: &str) -> Result<Place, Error> {
@@ -121,12 +125,8 @@ impl NodeTree for NacosTree {
     }
 
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        if let Some((parent @ (Place::Urls { .. } | Place::Processes { .. }), name)) =
-            Place::of_child(path)
-        {
-            let list = self.naming.list(service_of(&parent)).await?;
-            let nodes = self.nodes_of(&Arc::new(parent), list).await?;
-            return Ok(nodes.into_iter().find(|node| &*node.name == name).map(|node| node.value));
+        if let Some((Place::Urls { .. } | Place::Processes { .. }, name)) = Place::of_child(path) {
+            return self.listed(path, name).await;
         }
         let setting = Self::setting(path)?;
         let value = match names_its_value(path) {
@@ -217,6 +217,18 @@ impl NodeTree for NacosTree {
 }
 
 impl NacosTree {
+    /// The value of the entry at `path`, whose name is `name`. A server tells entries by the whole list alone, so it is
+    /// read once for all who ask at the same time.
+    async fn listed(&self, path: &str, name: &str) -> Result<Option<Bytes>, Error> {
+        let parent = path.strip_suffix(name).unwrap_or(path).trim_end_matches('/');
+        let read = async {
+            let nodes = self.children(parent, ReadOf::Values).await?;
+            Ok(Arc::new(nodes.into_iter().map(|node| (node.name, node.value)).collect()))
+        };
+        let values: Arc<HashMap<_, _>> = self.lists.join(parent, read).await?;
+        Ok(values.get(&NodeName::from(name)).cloned())
+    }
+
     /// The children of `place` by a list of its service.
     async fn nodes_of(&self, place: &Arc<Place>, list: UnreadList) -> Result<Vec<TreeNode>, Error> {
         read_nodes(place, list)
