@@ -470,6 +470,8 @@ impl Follower {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn seen(latest: Snapshot, trouble: Option<Trouble>) -> Seen {
@@ -517,17 +519,25 @@ mod tests {
             snapshots,
             trouble: watch::Sender::new(None),
         });
-        let mut merging = std::pin::pin!(merged.publish_apart());
-        let mut turns = 0;
-        loop {
-            tokio::select! {
-                biased;
-                merged = &mut merging => break merged.unwrap(),
-                () = tokio::task::yield_now() => turns += 1,
+        // Whoever merges waits for this, and for so long only.
+        let (is_held, held) = std::sync::mpsc::channel();
+        let (goes_on, until) = std::sync::mpsc::channel::<()>();
+        let holder = std::thread::spawn({
+            let merged = Arc::clone(&merged);
+            move || {
+                let _held = merged.published.lock().unwrap();
+                is_held.send(()).unwrap();
+                let _ = until.recv_timeout(Duration::from_secs(5));
             }
-        }
+        });
+        held.recv().unwrap();
+        let mut merging = std::pin::pin!(merged.publish_apart());
+        let first = merging.as_mut().now_or_never();
+        assert!(first.is_none(), "it is merged on this thread");
+        drop(goes_on);
+        holder.join().unwrap();
+        merging.await.unwrap();
         assert_eq!(newest.borrow().instances.len(), 4000);
-        assert!(turns > 0, "it is merged on this thread");
         // A union that was begun before it and is late is not published any more.
         merged.published.lock().unwrap().published = 7;
         locked(&merged.seen).clear();
