@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 
 use super::memory_tree::{MemoryStore, MemoryTree};
+use super::reading_contract::readings_tell_of_changes;
 use super::tree::NodeTree;
 use super::tree_contract::{
     TreeServer, a_session_that_ends_says_so_and_takes_its_nodes_along,
@@ -50,6 +51,7 @@ impl InMemory {
 async fn the_tree_in_memory_keeps_every_promise() {
     let server = InMemory::new();
     keeps_every_promise(&server, "/contract").await;
+    readings_tell_of_changes(&server, "/readings").await;
     assert_eq!(server.0.all_watches(), 0, "a dropped watch is still open");
 }
 

@@ -1,6 +1,5 @@
 //! A server of trees inside the test: several sessions on one store, and faults on command.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +8,10 @@ use bytes::Bytes;
 use rpc_core::Error;
 use tokio::sync::watch;
 
-use super::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
+use super::memory_nodes::Nodes;
+use super::tree::{
+    ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode, ValueSink,
+};
 use crate::lock::locked;
 
 /// What all sessions share.
@@ -18,29 +20,6 @@ pub(crate) struct MemoryStore {
     state: Mutex<Nodes>,
     /// Wakes the watches.
     changes: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct Nodes {
-    by_path: BTreeMap<String, Node>,
-    sessions: u64,
-    /// Every operation since the log was taken, as `put /a/b`.
-    log: Vec<String>,
-    /// How many watches are open, by path.
-    watched: BTreeMap<String, usize>,
-    /// Reads of these paths fail.
-    unreadable: BTreeSet<String>,
-    /// How many of the next writes fail.
-    failing_writes: usize,
-    /// Operations on these paths wait.
-    held: BTreeSet<String>,
-    /// Watches notice nothing any more, and do not say so.
-    is_deaf: bool,
-}
-
-struct Node {
-    value: Bytes,
-    owner: Option<u64>,
 }
 
 /// One session with the store.
@@ -130,49 +109,6 @@ impl MemoryStore {
     /// Watches notice nothing any more, and do not end.
     pub(crate) fn deafen(&self) {
         locked(&self.state).is_deaf = true;
-    }
-}
-
-impl Nodes {
-    fn put(&mut self, path: &str, value: Bytes, owner: Option<u64>) {
-        let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0);
-        for parent in ends.map(|at| path[..at].to_owned()) {
-            let empty = || Node { value: Bytes::new(), owner: None };
-            self.by_path.entry(parent).or_insert_with(empty);
-        }
-        self.by_path.insert(path.to_owned(), Node { value, owner });
-    }
-
-    fn children(&self, path: &str, read: ReadOf) -> Vec<TreeNode> {
-        let prefix = format!("{path}/");
-        let below = self.by_path.range(prefix.clone()..);
-        let below = below.take_while(|(path, _)| path.starts_with(&prefix));
-        let direct = below.filter_map(|(path, node)| {
-            let name = path[prefix.len()..].to_owned();
-            let value = match read {
-                ReadOf::Names => Bytes::new(),
-                ReadOf::Values => node.value.clone(),
-            };
-            (!name.contains('/')).then(|| TreeNode { name: name.into(), value })
-        });
-        direct.collect()
-    }
-
-    fn began(&mut self, what: &str, path: &str) -> Result<(), Error> {
-        self.log.push(format!("{what} {path}"));
-        match self.unreadable.contains(path) {
-            true => Err(Error::unreachable(format!("{path} cannot be read"))),
-            false => Ok(()),
-        }
-    }
-
-    fn writes(&mut self, what: &str, path: &str) -> Result<(), Error> {
-        self.log.push(format!("{what} {path}"));
-        if self.failing_writes > 0 {
-            self.failing_writes -= 1;
-            return Err(Error::unreachable(format!("{path} cannot be written")));
-        }
-        Ok(())
     }
 }
 
@@ -349,23 +285,43 @@ impl NodeTree for MemoryTree {
         self.act(path, list).await
     }
 
+    async fn children_since(
+        &self,
+        path: &str,
+        read: ReadOf,
+        mark: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, Error> {
+        let list = |state: &mut Nodes| {
+            if let Some(mark) = mark {
+                state.began("check", path)?;
+                if state.are_marked(path, mark) {
+                    return Ok(None);
+                }
+            }
+            state.began("list", path)?;
+            Ok(Some(state.marked_children(path, read)))
+        };
+        self.act(path, list).await
+    }
+
     async fn watch_children(
         &self,
         path: &str,
         read: ReadOf,
         sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        let newest = watch::Sender::<Option<Vec<TreeNode>>>::new(None);
+        let newest = watch::Sender::<Option<ReadChildren>>::new(None);
         let mut found = newest.subscribe();
         let putting = async {
             let (mut known, mut is_whole) = (Vec::new(), true);
             loop {
                 // Its sender is held here.
                 let _ = found.changed().await;
-                let Some(nodes) = found.borrow_and_update().clone() else { continue };
+                let Some(read) = found.borrow_and_update().clone() else { continue };
+                let nodes = read.nodes.clone();
                 // Some servers tell all, some what has changed.
                 match is_whole {
-                    true => sink.put_all(nodes.clone()),
+                    true => sink.put_all(read),
                     false => sink.put_changes(changes(&known, &nodes)),
                 }
                 (known, is_whole) = (nodes, !is_whole);
@@ -374,7 +330,7 @@ impl NodeTree for MemoryTree {
         tokio::select! {
             biased;
             () = putting => Ok(()),
-            ended = self.follow(path, &newest, |state| state.children(path, read)) => ended,
+            ended = self.follow(path, &newest, |state| state.marked_children(path, read)) => ended,
         }
     }
 

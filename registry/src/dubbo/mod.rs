@@ -28,6 +28,8 @@ pub(crate) mod mapping;
 #[cfg(test)]
 mod memory_contract;
 #[cfg(test)]
+mod memory_nodes;
+#[cfg(test)]
 pub(crate) mod memory_tree;
 mod merged;
 mod metadata_info;
@@ -38,6 +40,8 @@ mod paths;
 mod process;
 mod process_record;
 mod provider_url;
+#[cfg(test)]
+pub(crate) mod reading_contract;
 mod service_instance;
 mod service_rules;
 mod session;
@@ -60,7 +64,11 @@ pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
 #[cfg(any(feature = "nacos", feature = "zookeeper"))]
 pub(crate) use self::tree::NodeName;
-pub(crate) use self::tree::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
+#[cfg(any(feature = "etcd", feature = "zookeeper"))]
+pub(crate) use self::tree::TreeMark;
+pub(crate) use self::tree::{
+    ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeNode, ValueSink,
+};
 #[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;
 

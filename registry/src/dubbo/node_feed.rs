@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::tree::{ChangedNode, NodeName, NodeSink, TreeNode, ValueSink};
+use super::tree::{ChangedNode, NodeName, NodeSink, ReadChildren, TreeMark, TreeNode, ValueSink};
 use crate::lock::locked;
 
 /// Between the watch of a path and its only reader. There is one for each path, so it takes little memory.
@@ -26,6 +26,8 @@ pub(crate) struct NodeNews {
     pub(crate) changes: HashMap<NodeName, Option<Bytes>>,
     /// Grows with everything that is put.
     pub(crate) version: u64,
+    /// Of which reading it is, if nothing was put since all were.
+    mark: Option<TreeMark>,
 }
 
 // === impl NodeFeed ===
@@ -36,27 +38,26 @@ impl NodeFeed {
         self.put.notified().await;
     }
 
-    /// The version of what was put last.
-    pub(crate) fn version(&self) -> u64 {
-        locked(&self.waiting).version
+    /// The version of what was put last, and of which reading it is, if it is one.
+    pub(crate) fn known(&self) -> (u64, Option<TreeMark>) {
+        let waiting = locked(&self.waiting);
+        (waiting.version, waiting.mark)
     }
 
     /// Takes what was put.
     pub(crate) fn take(&self) -> NodeNews {
         let mut waiting = locked(&self.waiting);
-        let version = waiting.version;
-        let taken = std::mem::take(&mut *waiting);
-        waiting.version = version;
-        taken
+        let (version, mark) = (waiting.version, waiting.mark);
+        std::mem::replace(&mut *waiting, NodeNews { version, mark, ..NodeNews::default() })
     }
 
     /// Puts all children as they were read while `version` was the newest, unless something was put since,
     /// which is newer; returns the version that has them.
-    pub(crate) fn repair(&self, version: u64, nodes: Vec<TreeNode>) -> u64 {
+    pub(crate) fn repair(&self, version: u64, read: ReadChildren) -> u64 {
         self.count(|waiting| {
             let is_newest = waiting.version == version;
             if is_newest {
-                waiting.replace(nodes);
+                waiting.replace(read);
             }
             is_newest
         })
@@ -74,9 +75,9 @@ impl NodeFeed {
 }
 
 impl NodeSink for NodeFeed {
-    fn put_all(&self, nodes: Vec<TreeNode>) {
+    fn put_all(&self, read: ReadChildren) {
         self.count(|waiting| {
-            waiting.replace(nodes);
+            waiting.replace(read);
             true
         });
     }
@@ -85,6 +86,8 @@ impl NodeSink for NodeFeed {
         self.count(|waiting| {
             let changes = changes.into_iter().map(|changed| (changed.name, changed.value));
             waiting.changes.extend(changes);
+            // A change may come late, and be older than what was read.
+            waiting.mark = None;
             true
         });
     }
@@ -93,7 +96,7 @@ impl NodeSink for NodeFeed {
 /// The value is the only child; one that is absent is none.
 impl ValueSink for NodeFeed {
     fn put_value(&self, value: Option<Bytes>) {
-        self.put_all(value_node(value));
+        self.put_all(value_node(value).into());
     }
 }
 
@@ -115,8 +118,8 @@ impl NodeNews {
         self.all.as_ref().map_or(0, Vec::len) + self.changes.len()
     }
 
-    fn replace(&mut self, nodes: Vec<TreeNode>) {
-        self.all = Some(nodes);
+    fn replace(&mut self, ReadChildren { nodes, mark }: ReadChildren) {
+        (self.all, self.mark) = (Some(nodes), mark);
         self.changes.clear();
     }
 }
@@ -125,9 +128,9 @@ impl NodeNews {
 mod tests {
     use super::*;
 
-    fn nodes(names: &[&str]) -> Vec<TreeNode> {
+    fn nodes(names: &[&str]) -> ReadChildren {
         let node = |name: &&str| TreeNode { name: (*name).into(), value: Bytes::new() };
-        names.iter().map(node).collect()
+        names.iter().map(node).collect::<Vec<_>>().into()
     }
 
     fn changed(name: &str, value: Option<&'static str>) -> ChangedNode {
@@ -155,11 +158,26 @@ mod tests {
     fn what_was_read_before_a_change_repairs_nothing() {
         let feed = NodeFeed::default();
         feed.put_all(nodes(&["a"]));
-        let before = feed.version();
+        let (before, _) = feed.known();
         feed.put_changes(vec![changed("b", Some(""))]);
         assert_eq!(feed.repair(before, nodes(&["a"])), 2);
         assert_eq!(feed.take().changes.len(), 1);
-        assert_eq!(feed.repair(feed.version(), nodes(&["a", "b", "c"])), 3);
-        assert_eq!((feed.take().len(), feed.version()), (3, 3));
+        assert_eq!(feed.repair(2, nodes(&["a", "b", "c"])), 3);
+        assert_eq!((feed.take().len(), feed.known()), (3, (3, None)));
+    }
+
+    #[test]
+    fn a_reading_is_known_by_its_mark_until_something_else_is_put() {
+        let feed = NodeFeed::default();
+        let [first, second] = [1, 2].map(|seen| Some(TreeMark { seen, set: 7 }));
+        feed.put_all(ReadChildren { mark: first, ..nodes(&["a"]) });
+        assert_eq!((feed.take().len(), feed.known()), (1, (1, first)));
+        assert_eq!(feed.repair(1, ReadChildren { mark: second, ..nodes(&["b"]) }), 2);
+        assert_eq!(feed.known(), (2, second));
+        assert_eq!(feed.repair(1, ReadChildren { mark: first, ..nodes(&["a"]) }), 2);
+        assert_eq!(feed.known(), (2, second));
+        // Whatever it says: it may be older than what was read.
+        feed.put_changes(Vec::new());
+        assert_eq!(feed.known(), (3, None));
     }
 }

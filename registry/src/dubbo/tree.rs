@@ -24,6 +24,23 @@ pub(crate) struct TreeNode {
     pub(crate) value: Bytes,
 }
 
+/// All children of a path, as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReadChildren {
+    pub(crate) nodes: Vec<TreeNode>,
+    /// What tells later whether they are still so; `None` where the server cannot tell.
+    pub(crate) mark: Option<TreeMark>,
+}
+
+/// Which reading of children it was. What its numbers are is the tree's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TreeMark {
+    /// The change at the server up to which it knows all.
+    pub(crate) seen: i64,
+    /// What another set of children had another of, as far as `seen` does not tell.
+    pub(crate) set: i64,
+}
+
 /// The name of a node. Those of providers are long, so it need not be copied out of an answer.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeName(Bytes);
@@ -47,6 +64,12 @@ impl From<String> for NodeName {
 impl From<&str> for NodeName {
     fn from(name: &str) -> Self {
         name.to_owned().into()
+    }
+}
+
+impl From<Vec<TreeNode>> for ReadChildren {
+    fn from(nodes: Vec<TreeNode>) -> Self {
+        Self { nodes, mark: None }
     }
 }
 
@@ -85,7 +108,7 @@ pub(crate) struct ChangedNode {
 /// A tree keeps neither names nor values of a list: who needs them keeps what they mean.
 pub(crate) trait NodeSink: Send + Sync {
     /// All children that there are.
-    fn put_all(&self, nodes: Vec<TreeNode>);
+    fn put_all(&self, read: ReadChildren);
 
     /// Those that came, changed or went since all were put. A child may be put again as it was.
     fn put_changes(&self, changes: Vec<ChangedNode>);
@@ -93,8 +116,8 @@ pub(crate) trait NodeSink: Send + Sync {
 
 /// The whole list, for those whose lists are short.
 impl NodeSink for watch::Sender<Option<Arc<[TreeNode]>>> {
-    fn put_all(&self, nodes: Vec<TreeNode>) {
-        self.send_replace(Some(nodes.into()));
+    fn put_all(&self, read: ReadChildren) {
+        self.send_replace(Some(read.nodes.into()));
     }
 
     fn put_changes(&self, changes: Vec<ChangedNode>) {
@@ -180,6 +203,19 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
     /// The children of `path`, in any order; none if it does not exist. One that we may not read beside others
     /// has no value.
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error>;
+
+    /// As [`children`](Self::children), unless they are those of which `mark` is; then `None`, and they do
+    /// not come over the wire. `read` is what it was for them. Where the server cannot tell, they are read each time,
+    /// which is the default.
+    async fn children_since(
+        &self,
+        path: &str,
+        read: ReadOf,
+        mark: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, Error> {
+        let _ = mark;
+        Ok(Some(self.children(path, read).await?.into()))
+    }
 
     /// How many children `path` has, of which none has children itself, as is so of owned nodes; none if it
     /// does not exist.

@@ -45,16 +45,16 @@ pub(crate) async fn keeps_every_promise(server: &dyn TreeServer, root: &str) {
     a_session_that_ends_says_so_and_takes_its_nodes_along(server, &at("end")).await;
 }
 
-fn bytes(text: &str) -> Bytes {
+pub(super) fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
+pub(super) async fn within<T>(what: &str, wait: impl Future<Output = T>) -> T {
     timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{what} took longer than {LIMIT:?}"))
 }
 
 /// The children with their values, sorted.
-fn listed(nodes: &[TreeNode]) -> Vec<(String, String)> {
+pub(super) fn listed(nodes: &[TreeNode]) -> Vec<(String, String)> {
     let text = |value: &Bytes| String::from_utf8(value.to_vec()).unwrap();
     let mut listed: Vec<_> =
         nodes.iter().map(|node| (node.name.to_string(), text(&node.value))).collect();
@@ -62,7 +62,7 @@ fn listed(nodes: &[TreeNode]) -> Vec<(String, String)> {
     listed
 }
 
-fn names(nodes: &[TreeNode]) -> Vec<String> {
+pub(super) fn names(nodes: &[TreeNode]) -> Vec<String> {
     listed(nodes).into_iter().map(|(name, _)| name).collect()
 }
 
@@ -76,7 +76,7 @@ async fn text_at(tree: &Arc<dyn NodeTree>, path: &str) -> Option<String> {
 }
 
 /// Writes a value that lasts.
-async fn keep(tree: &Arc<dyn NodeTree>, path: &str, value: &str) {
+pub(super) async fn keep(tree: &Arc<dyn NodeTree>, path: &str, value: &str) {
     tree.edit(path, &|_| Some(bytes(value))).await.unwrap();
 }
 

@@ -15,6 +15,9 @@ pub(super) const STATUS: &str = "/etcdserverpb.Maintenance/Status";
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct EtcdHeader {
+    /// On the wire it has no sign, which makes no difference to those who compare it.
+    #[prost(int64, tag = "1")]
+    pub(super) cluster_id: i64,
     #[prost(int64, tag = "3")]
     pub(super) revision: i64,
 }
@@ -50,6 +53,9 @@ pub(super) struct RangeRequest {
     pub(super) keys_only: bool,
     #[prost(bool, tag = "9")]
     pub(super) count_only: bool,
+    /// Keys that have not been changed since are left out, and counted all the same.
+    #[prost(int64, tag = "10")]
+    pub(super) min_mod_revision: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -60,7 +66,7 @@ pub(super) struct RangeResponse {
     pub(super) kvs: Vec<EtcdKeyValue>,
     #[prost(bool, tag = "3")]
     pub(super) more: bool,
-    /// How many keys the range has, however many were asked for.
+    /// How many keys the range has, whatever was left out.
     #[prost(int64, tag = "4")]
     pub(super) count: i64,
 }

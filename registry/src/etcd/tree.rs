@@ -14,11 +14,17 @@ use super::messages::{
 };
 use super::session::{EtcdLink, EtcdSession};
 use super::watches::EtcdWatch;
-use crate::dubbo::{ChangedNode, NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
+use crate::dubbo::{
+    ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode, ValueSink,
+};
 use crate::off_thread::off_thread_if_long;
 
 /// Keys that are read at once.
 const PAGE: i64 = 1000;
+
+/// Of more keys no check asks what has changed: they are read page by page. To answer it, the server reads all of
+/// them into its memory at once, which is some tens of megabytes for so many.
+const MOST_COMPARED: i64 = 50_000;
 
 /// How often an edit is tried against other writers.
 const EDITS: u8 = 10;
@@ -33,7 +39,8 @@ const GAP_PER_CHILD: Duration = Duration::from_micros(20);
 /// The children of a path.
 pub(super) struct EtcdList {
     children: Children,
-    nodes: Vec<TreeNode>,
+    /// With their [`mark_of`].
+    read: ReadChildren,
     /// The revision that they are read at.
     pub(super) at: i64,
 }
@@ -79,7 +86,7 @@ impl EtcdTree {
         let mut children = Children::of(path, read);
         let mut nodes = Vec::new();
         let (mut key, range_end) = children.range();
-        let mut at = 0;
+        let (mut at, mut mark) = (0, None);
         loop {
             let request = RangeRequest {
                 key: key.clone(),
@@ -87,11 +94,11 @@ impl EtcdTree {
                 limit: PAGE,
                 revision: at,
                 keys_only: read == ReadOf::Names,
-                count_only: false,
+                ..RangeRequest::default()
             };
             let page: RangeResponse = self.link().call(RANGE, &request).await?;
             if at == 0 {
-                at = revision(&page);
+                (at, mark) = (revision(&page), mark_of(&page));
             }
             let next = page.kvs.last().map(|last| children.after(&last.key));
             let more;
@@ -100,9 +107,29 @@ impl EtcdTree {
             match next {
                 Some(next) if page.more && next > key => key = next,
                 Some(_) if page.more => return Err(self.link().lost("its keys are not in order")),
-                _ => return Ok(EtcdList { children, nodes, at }),
+                _ => {
+                    return Ok(EtcdList { children, read: ReadChildren { nodes, mark }, at });
+                }
             }
         }
+    }
+
+    /// Whether there is no key below `path` that came or changed since `mark`, and none less. The answer is short; the
+    /// server reads all keys for it.
+    async fn is_unchanged(&self, path: &str, mark: TreeMark) -> Result<bool, Error> {
+        let (key, range_end) = Children::of(path, ReadOf::Names).range();
+        let request = RangeRequest {
+            key,
+            range_end,
+            limit: 1,
+            keys_only: true,
+            min_mod_revision: mark.seen.saturating_add(1),
+            ..RangeRequest::default()
+        };
+        let answer: RangeResponse = self.link().call(RANGE, &request).await?;
+        // A revision that is older is of a server that was set back.
+        let is_as_marked = |now: TreeMark| now.set == mark.set && now.seen >= mark.seen;
+        Ok(answer.kvs.is_empty() && mark_of(&answer).is_some_and(is_as_marked))
     }
 
     /// Takes on the keys of a page; returns what they change.
@@ -160,6 +187,14 @@ fn revision(answer: &RangeResponse) -> i64 {
     answer.header.as_ref().map_or(0, |header| header.revision)
 }
 
+/// Of which revision an answer is, of how many keys, and of which cluster; none of more than [`MOST_COMPARED`] keys.
+fn mark_of(answer: &RangeResponse) -> Option<TreeMark> {
+    let cluster = answer.header.as_ref().map_or(0, |header| header.cluster_id);
+    // One cluster in the place of another has another number in all bits.
+    let set = answer.count ^ cluster;
+    (answer.count <= MOST_COMPARED).then(|| TreeMark { seen: revision(answer), set })
+}
+
 #[async_trait]
 impl NodeTree for EtcdTree {
     async fn put_owned(&self, path: &str, value: Bytes) -> Result<(), Error> {
@@ -215,7 +250,19 @@ impl NodeTree for EtcdTree {
     }
 
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        Ok(self.list(path, read).await?.nodes)
+        Ok(self.list(path, read).await?.read.nodes)
+    }
+
+    async fn children_since(
+        &self,
+        path: &str,
+        read: ReadOf,
+        mark: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, Error> {
+        match mark {
+            Some(mark) if self.is_unchanged(path, mark).await? => Ok(None),
+            _ => Ok(Some(self.list(path, read).await?.read)),
+        }
     }
 
     async fn count(&self, path: &str) -> Result<usize, Error> {
@@ -231,8 +278,8 @@ impl NodeTree for EtcdTree {
         read: ReadOf,
         sink: &dyn NodeSink,
     ) -> Result<(), Error> {
-        let EtcdList { mut children, nodes, mut at } = Box::pin(self.list(path, read)).await?;
-        sink.put_all(nodes);
+        let EtcdList { mut children, read: all, mut at } = Box::pin(self.list(path, read)).await?;
+        sink.put_all(all);
         let (mut due, mut behind) = (Instant::now(), Vec::new());
         let watch = Box::pin(self.link().watch(children.range(), at + 1)).await?;
         loop {
@@ -255,10 +302,10 @@ impl NodeTree for EtcdTree {
                 }
             }
             if is_unclear {
-                let nodes;
-                EtcdList { children, nodes, at } = Box::pin(self.list(path, read)).await?;
+                let all;
+                EtcdList { children, read: all, at } = Box::pin(self.list(path, read)).await?;
                 behind.clear();
-                sink.put_all(nodes);
+                sink.put_all(all);
             }
         }
     }
@@ -287,5 +334,26 @@ impl NodeTree for EtcdTree {
 
     fn reason(&self) -> Option<Error> {
         self.link().reason()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::messages::EtcdHeader;
+    use super::*;
+
+    #[test]
+    fn a_mark_is_of_one_cluster_and_long_lists_have_none() {
+        let mark = |count, cluster_id| {
+            let header = Some(EtcdHeader { cluster_id, revision: 7 });
+            mark_of(&RangeResponse { header, count, ..RangeResponse::default() })
+        };
+        let first = mark(2, -5).unwrap();
+        assert_eq!((first.seen, mark(2, -5)), (7, Some(first)));
+        for other in [mark(3, -5), mark(2, -6)] {
+            assert_ne!(other.unwrap().set, first.set);
+        }
+        assert!(mark(MOST_COMPARED, -5).is_some());
+        assert_eq!(mark(MOST_COMPARED + 1, -5), None);
     }
 }

@@ -160,7 +160,7 @@ impl NodeTree for NacosTree {
     ) -> Result<(), Error> {
         let place = Self::place(path)?;
         if !matches!(place, Place::Urls { .. } | Place::Processes { .. }) {
-            sink.put_all(self.children(path, read).await?);
+            sink.put_all(self.children(path, read).await?.into());
             return Err(Error::invalid_config(format!("Nacos tells no changes of `{path}`")));
         }
         let place = Arc::new(place);
@@ -168,7 +168,7 @@ impl NodeTree for NacosTree {
         let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
         loop {
             if let Some(list) = followed.take() {
-                sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
+                sink.put_all(Box::pin(self.nodes_of(&place, list)).await?.into());
             }
             let changed = async {
                 sleep(LIST_GAP).await;

@@ -14,7 +14,7 @@ use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind
 use super::name_set::NameSet;
 use super::ticket::SessionTicket;
 use super::watches::{ByKind, WatchTable, Watcher};
-use crate::dubbo::NodeName;
+use crate::dubbo::{NodeName, TreeMark};
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 
@@ -61,6 +61,22 @@ impl From<ServerCode> for OpFailure {
     }
 }
 
+/// The names of the children of a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ReadNames {
+    pub(super) names: Vec<NodeName>,
+    /// Whatever is read of them from now on has all transactions up to `seen`; `set` is the one that changed the
+    /// names last.
+    pub(super) mark: TreeMark,
+}
+
+impl ReadNames {
+    /// Those of a node that is not there.
+    pub(super) const fn none() -> Self {
+        Self { names: Vec::new(), mark: TreeMark { seen: 0, set: -1 } }
+    }
+}
+
 /// An open session. Its task closes it once the last handle is dropped.
 #[derive(Debug)]
 pub(super) struct ZooKeeperClient {
@@ -85,6 +101,11 @@ impl ZooKeeperClient {
     /// The number of the session, which its nodes carry.
     pub(super) fn session(&self) -> i64 {
         self.state.ticket.id
+    }
+
+    /// The newest transaction that it has seen: what is read from now on has all up to it.
+    pub(super) fn seen(&self) -> i64 {
+        self.state.ticket.seen()
     }
 
     async fn request(&self, frame: BytesMut) -> Result<Bytes, OpFailure> {
@@ -117,8 +138,21 @@ impl ZooKeeperClient {
         }
     }
 
+    /// What is known of a node beside its value, if there is one.
+    pub(super) async fn stat(&self, path: &str) -> Result<Option<NodeStat>, OpFailure> {
+        self.read_stat(path, false).await
+    }
+
+    async fn read_stat(&self, path: &str, is_watched: bool) -> Result<Option<NodeStat>, OpFailure> {
+        match self.request(message::read(ZooKeeperOp::Exists, path, is_watched)).await {
+            Ok(body) => Ok(Some(message::stat_alone(body)?)),
+            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// The names of the children of a node, if there is one.
-    pub(super) async fn children(&self, path: &str) -> Result<Option<Vec<NodeName>>, OpFailure> {
+    pub(super) async fn children(&self, path: &str) -> Result<Option<ReadNames>, OpFailure> {
         self.read_children(path, false).await
     }
 
@@ -126,13 +160,15 @@ impl ZooKeeperClient {
         &self,
         path: &str,
         is_watched: bool,
-    ) -> Result<Option<Vec<NodeName>>, OpFailure> {
-        match self.request(message::read(ZooKeeperOp::GetChildren, path, is_watched)).await {
+    ) -> Result<Option<ReadNames>, OpFailure> {
+        match self.request(message::read(ZooKeeperOp::GetChildren2, path, is_watched)).await {
             Ok(body) => {
                 // The names of providers are long.
-                let read = off_thread_if_long(body.len() / SHORT_NAME, || message::names(body));
-                let names = read.await.map_err(|_| RequestFailure::Lost)?;
-                Ok(Some(names?))
+                let read =
+                    off_thread_if_long(body.len() / SHORT_NAME, || message::names_and_stat(body));
+                let (names, stat) = read.await.map_err(|_| RequestFailure::Lost)??;
+                let mark = TreeMark { seen: self.seen(), set: stat.names_changed };
+                Ok(Some(ReadNames { names, mark }))
             }
             Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
             Err(failure) => Err(failure),
@@ -244,7 +280,7 @@ impl PathWatches<'_> {
     }
 
     /// As [`ZooKeeperClient::children`]; changes of the names are told if there is a node.
-    pub(super) async fn children(&self) -> Result<Option<Vec<NodeName>>, OpFailure> {
+    pub(super) async fn children(&self) -> Result<Option<ReadNames>, OpFailure> {
         self.enter(WatchKind::Children);
         let names = self.client.read_children(self.path, true).await?;
         self.leave_unless(names.is_some(), WatchKind::Children);
@@ -254,11 +290,7 @@ impl PathWatches<'_> {
     /// Whether there is a node; a change of that is told.
     pub(super) async fn exists(&self) -> Result<bool, OpFailure> {
         self.enter(WatchKind::Value);
-        match self.client.request(message::read(ZooKeeperOp::Exists, self.path, true)).await {
-            Ok(_) => Ok(true),
-            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(false),
-            Err(failure) => Err(failure),
-        }
+        Ok(self.client.read_stat(self.path, true).await?.is_some())
     }
 
     fn enter(&self, kind: WatchKind) {

@@ -20,8 +20,9 @@ pub(super) enum ZooKeeperOp {
     Exists = 3,
     GetData = 4,
     SetData = 5,
-    GetChildren = 8,
     Ping = 11,
+    /// Of the names and the stat of their node, as one state.
+    GetChildren2 = 12,
     Multi = 14,
     RemoveWatches = 18,
     Auth = 100,
@@ -85,6 +86,10 @@ pub(super) enum WatchKind {
 /// What is known of a node beside its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeStat {
+    /// The transaction that changed its value last, or made it.
+    pub(super) changed: i64,
+    /// The transaction that changed the names of its children last, or made it.
+    pub(super) names_changed: i64,
     /// When it was changed last, by the clock of the server that leads, in milliseconds since 1970.
     pub(super) changed_ms: i64,
     /// Counts the changes of its value.
@@ -212,13 +217,14 @@ pub(super) fn event(body: &mut JuteReader) -> Result<(&'static [WatchKind], Stri
 
 fn stat(body: &mut JuteReader) -> Result<NodeStat, NotJute> {
     // Transactions of its creation and its last change, and the times of both.
-    let (_created, _changed, _created_ms) = (body.long()?, body.long()?, body.long()?);
+    let (_created, changed, _created_ms) = (body.long()?, body.long()?, body.long()?);
     let changed_ms = body.long()?;
     let version = body.int()?;
     // Versions of the names of its children and of its access.
     let (_names, _access) = (body.int()?, body.int()?);
     let (owner, _length, children) = (body.long()?, body.int()?, body.int()?);
-    Ok(NodeStat { changed_ms, version, owner, children })
+    let names_changed = body.long()?;
+    Ok(NodeStat { changed, names_changed, changed_ms, version, owner, children })
 }
 
 pub(super) fn value_and_stat(body: Bytes) -> Result<(Bytes, NodeStat), NotJute> {
@@ -228,8 +234,14 @@ pub(super) fn value_and_stat(body: Bytes) -> Result<(Bytes, NodeStat), NotJute> 
     Ok((value, stat(&mut body)?))
 }
 
-pub(super) fn names(body: Bytes) -> Result<Vec<NodeName>, NotJute> {
-    Ok(JuteReader::new(body).texts()?.into_iter().map(NodeName::from).collect())
+pub(super) fn stat_alone(body: Bytes) -> Result<NodeStat, NotJute> {
+    stat(&mut JuteReader::new(body))
+}
+
+pub(super) fn names_and_stat(body: Bytes) -> Result<(Vec<NodeName>, NodeStat), NotJute> {
+    let mut body = JuteReader::new(body);
+    let names = body.texts()?.into_iter().map(NodeName::from).collect();
+    Ok((names, stat(&mut body)?))
 }
 
 /// The first code of a group of operations that is not success; those that others kept from

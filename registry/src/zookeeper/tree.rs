@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{OpFailure, ZooKeeperClient};
+use super::client::{OpFailure, ReadNames, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
 use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
 use super::watched_list::{ListSeen, READS, WatchedList, readable};
-use crate::dubbo::{NodeSink, NodeTree, ReadOf, TreeNode, ValueSink};
+use crate::dubbo::{
+    NodeName, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode, ValueSink,
+};
 
 /// How often a write is begun again because another writer came first.
 const TRIES: usize = 10;
@@ -155,21 +157,70 @@ impl ZooKeeperTree {
         last.map_or(Ok(()), Err)
     }
 
-    /// The children of `path` as they are now, values included.
-    async fn read(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, OpFailure> {
-        let names = self.client.children(path).await?.unwrap_or_default();
-        let node = |name, value| TreeNode { name, value };
-        if read == ReadOf::Names {
-            return Ok(names.into_iter().map(|name| node(name, Bytes::new())).collect());
+    /// The children of `path` as they are now, values included, unless they are those of `known`. Who lost the right
+    /// to read the names meanwhile, or a value that is as it was, is not told.
+    async fn read(
+        &self,
+        path: &str,
+        read: ReadOf,
+        known: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, OpFailure> {
+        // Names may be long, those with values are short.
+        if let (ReadOf::Names, Some(known)) = (read, known) {
+            let stat = self.client.stat(path).await?;
+            let none = ReadNames::none().mark.set;
+            if stat.map_or(none, |stat| stat.names_changed) == known.set {
+                return Ok(None);
+            }
         }
+        let read_names = self.client.children(path).await?;
+        let ReadNames { names, mark } = read_names.unwrap_or_else(ReadNames::none);
+        match (read, known) {
+            (ReadOf::Names, _) => {
+                let node = |name| TreeNode { name, value: Bytes::new() };
+                let nodes = names.into_iter().map(node).collect();
+                Ok(Some(ReadChildren { nodes, mark: Some(mark) }))
+            }
+            (ReadOf::Values, Some(known))
+                if known.set == mark.set && self.are_as_old(path, &names, known.seen).await? =>
+            {
+                Ok(None)
+            }
+            (ReadOf::Values, _) => {
+                let (nodes, is_whole) = self.read_values(path, names).await?;
+                Ok(Some(ReadChildren { nodes, mark: is_whole.then_some(mark) }))
+            }
+        }
+    }
+
+    /// Whether all these children are there, and none has changed since.
+    async fn are_as_old(
+        &self,
+        path: &str,
+        names: &[NodeName],
+        seen: i64,
+    ) -> Result<bool, OpFailure> {
+        let stats = stream::iter(names.to_vec())
+            .map(async |name| self.client.stat(&format!("{path}/{name}")).await)
+            .buffer_unordered(READS);
+        let is_as_old = |stat: Option<NodeStat>| stat.is_some_and(|stat| stat.changed <= seen);
+        stats.try_all(async |stat| is_as_old(stat)).await
+    }
+
+    /// These children with their values, and whether there is none that we may not read.
+    async fn read_values(
+        &self,
+        path: &str,
+        names: Vec<NodeName>,
+    ) -> Result<(Vec<TreeNode>, bool), OpFailure> {
         let values = stream::iter(names).map(async |name| {
             let value = self.client.get(&format!("{path}/{name}")).await;
             (name, value)
         });
-        let children = readable(values.buffer_unordered(READS).collect().await, true)?;
+        let read = readable(values.buffer_unordered(READS).collect().await, true)?;
         // One that has gone meanwhile is left out.
-        let there = children.into_iter().filter_map(|(name, value)| Some(node(name, value?)));
-        Ok(there.collect())
+        let node = |(name, value): (_, Option<Bytes>)| Some(TreeNode { name, value: value? });
+        Ok((read.values.into_iter().filter_map(node).collect(), read.is_whole))
     }
 
     async fn watch_list(
@@ -185,7 +236,7 @@ impl ZooKeeperTree {
             let seen = Box::pin(list.read_again(changes)).await?;
             let next = Instant::now() + gap(list.len());
             match seen {
-                ListSeen::All(nodes) => sink.put_all(nodes),
+                ListSeen::All(read) => sink.put_all(read),
                 ListSeen::Changes(nodes) => sink.put_changes(nodes),
             }
             changes = watching.changed().await?;
@@ -305,14 +356,24 @@ impl NodeTree for ZooKeeperTree {
     }
 
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        let children = self.read(&self.full(path), read).await;
+        let read = self.children_since(path, read, None).await?;
+        Ok(read.map_or_else(Vec::new, |read| read.nodes))
+    }
+
+    async fn children_since(
+        &self,
+        path: &str,
+        read: ReadOf,
+        mark: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, Error> {
+        let children = self.read(&self.full(path), read, mark).await;
         children.map_err(|failure| self.error(path, failure))
     }
 
     async fn count(&self, path: &str) -> Result<usize, Error> {
-        let node = self.client.get(&self.full(path)).await;
-        let children = |(_, stat): (Bytes, NodeStat)| usize::try_from(stat.children).unwrap_or(0);
-        node.map(|node| node.map_or(0, children)).map_err(|failure| self.error(path, failure))
+        let stat = self.client.stat(&self.full(path)).await;
+        let children = |stat: NodeStat| usize::try_from(stat.children).unwrap_or(0);
+        stat.map(|stat| stat.map_or(0, children)).map_err(|failure| self.error(path, failure))
     }
 
     async fn watch_children(

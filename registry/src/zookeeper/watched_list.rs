@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use rpc_core::Turns;
 
-use super::client::{OpFailure, PathWatches};
+use super::client::{OpFailure, PathWatches, ReadNames};
 use super::message::{NodeStat, ServerCode};
 use super::name_set::NameSet;
-use crate::dubbo::{ChangedNode, NodeName, ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, NodeName, ReadChildren, ReadOf, TreeNode};
 
-/// Values of one list that are read at the same time.
+/// Nodes of one list that are read, or asked whether they have changed, at the same time.
 pub(super) const READS: usize = 64;
 
 /// A list that is followed, and the watches that tell when what was read is old.
@@ -27,8 +27,16 @@ pub(super) struct WatchedList<'a> {
 
 /// What was read.
 pub(super) enum ListSeen {
-    All(Vec<TreeNode>),
+    All(ReadChildren),
     Changes(Vec<ChangedNode>),
+}
+
+/// The values of children, by name; `None` has gone.
+pub(super) struct ReadValues {
+    pub(super) values: Vec<(NodeName, Option<Bytes>)>,
+    /// Whether there is none that we may not read. The right to read one changes without a change of the node, so
+    /// what was refused is to be asked for again.
+    pub(super) is_whole: bool,
 }
 
 /// A node that was read by its name, if it is there.
@@ -36,20 +44,19 @@ type ReadChild = (NodeName, Result<Option<(Bytes, NodeStat)>, OpFailure>);
 
 /// The values of children. One that we may not read has an empty one, so that it costs no other; if we may read
 /// none of all, that is for us to mend.
-pub(super) fn readable(
-    children: Vec<ReadChild>,
-    are_all: bool,
-) -> Result<Vec<(NodeName, Option<Bytes>)>, OpFailure> {
+pub(super) fn readable(children: Vec<ReadChild>, are_all: bool) -> Result<ReadValues, OpFailure> {
     let is_refused = |failure: &OpFailure| failure.code() == Some(ServerCode::NoAuth);
     let is_closed = |(_, read): &ReadChild| read.as_ref().is_err_and(is_refused);
     if are_all && !children.is_empty() && children.iter().all(is_closed) {
         return Err(ServerCode::NoAuth.into());
     }
+    let is_whole = !children.iter().any(is_closed);
     let value = |(name, read): ReadChild| match read {
         Err(failure) if is_refused(&failure) => Ok((name, Some(Bytes::new()))),
         read => Ok((name, read?.map(|(value, _)| value))),
     };
-    children.into_iter().map(value).collect()
+    let values = children.into_iter().map(value).collect::<Result<_, OpFailure>>()?;
+    Ok(ReadValues { values, is_whole })
 }
 
 impl<'a> WatchedList<'a> {
@@ -73,14 +80,18 @@ impl<'a> WatchedList<'a> {
             true => Some(self.read_names().await?),
             false => None,
         };
-        self.count = names.as_ref().map(Vec::len).or(self.count);
+        self.count = names.as_ref().map(|read| read.names.len()).or(self.count);
+        let mark = names.as_ref().map(|read| read.mark);
         if self.read == ReadOf::Names {
-            let Some(names) = names else { return Ok(ListSeen::Changes(Vec::new())) };
+            let Some(ReadNames { names, .. }) = names else {
+                return Ok(ListSeen::Changes(Vec::new()));
+            };
             let node = |name| TreeNode { name, value: Bytes::new() };
-            return Ok(ListSeen::All(names.into_iter().map(node).collect()));
+            let nodes = names.into_iter().map(node).collect();
+            return Ok(ListSeen::All(ReadChildren { nodes, mark }));
         }
         let (gone, new) = match names {
-            Some(names) => self.compare(names).await,
+            Some(read) => self.compare(read.names).await,
             None => (NameSet::default(), Vec::new()),
         };
         let changed = changes.iter().filter_map(|change| self.watching.name_of(change));
@@ -89,24 +100,27 @@ impl<'a> WatchedList<'a> {
         stale.extend(new);
         let gone = gone.iter().map(|name| ChangedNode { name: name.into(), value: None });
         let mut seen: Vec<_> = gone.collect();
-        seen.extend(self.read_values(stale, is_first).await?);
+        let ReadValues { values, is_whole } = self.read_values(stale, is_first).await?;
+        // One that has gone since its name was read is told by the watch of the names, too.
+        seen.extend(values.into_iter().map(|(name, value)| ChangedNode { name, value }));
         Ok(match is_first {
             true => {
                 let node =
                     |node: ChangedNode| Some(TreeNode { name: node.name, value: node.value? });
-                ListSeen::All(seen.into_iter().filter_map(node).collect())
+                let nodes = seen.into_iter().filter_map(node).collect();
+                ListSeen::All(ReadChildren { nodes, mark: mark.filter(|_| is_whole) })
             }
             false => ListSeen::Changes(seen),
         })
     }
 
-    async fn read_names(&self) -> Result<Vec<NodeName>, OpFailure> {
+    async fn read_names(&self) -> Result<ReadNames, OpFailure> {
         let mut names = self.watching.children().await?;
         // There is no node: its coming is awaited, unless it has come meanwhile.
         while names.is_none() && self.watching.exists().await? {
             names = self.watching.children().await?;
         }
-        Ok(names.unwrap_or_default())
+        Ok(names.unwrap_or_else(ReadNames::none))
     }
 
     /// Those whose values are watched and which are not among `names`, whose watches end, and those that
@@ -129,9 +143,9 @@ impl<'a> WatchedList<'a> {
         &self,
         names: HashSet<String>,
         are_all: bool,
-    ) -> Result<Vec<ChangedNode>, OpFailure> {
+    ) -> Result<ReadValues, OpFailure> {
         if names.is_empty() {
-            return Ok(Vec::new());
+            return readable(Vec::new(), are_all);
         }
         self.watching.enter_children(names.iter().map(String::as_str));
         let values = stream::iter(names).map(async |name| {
@@ -144,8 +158,6 @@ impl<'a> WatchedList<'a> {
         if !unread.is_empty() {
             self.watching.forget_children(|name| unread.contains(name));
         }
-        let read = readable(read, are_all)?;
-        // One that has gone since its name was read is told by the watch of the names, too.
-        Ok(read.into_iter().map(|(name, value)| ChangedNode { name, value }).collect())
+        readable(read, are_all)
     }
 }

@@ -157,12 +157,16 @@ pub(super) async fn keep_applications(
 ) -> Error {
     let watching = tree.watch_value(&path, &*ends.feed);
     let reading = pin!(async {
+        let mut known = None;
         loop {
             ends.feed.changed().await;
             let news = ends.feed.take();
             let value = news.all.as_deref().and_then(<[_]>::first);
-            let value = value.map(|node| &*node.value);
-            ends.put(news.version, news.all.is_some().then(|| applications(value)));
+            let names = news.all.is_some().then(|| applications(value.map(|node| &*node.value)));
+            // A check that finds the same is no news.
+            let names = names.filter(|names| known.as_ref() != Some(names));
+            known = names.clone().or(known);
+            ends.put(news.version, names);
         }
     });
     ended(watching, reading).await

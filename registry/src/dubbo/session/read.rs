@@ -187,7 +187,10 @@ impl ListReader {
     async fn read_providers(&self, service: &ServiceKey) -> Result<Providers, Error> {
         let path = self.paths.providers(service);
         match self.providers.find(&path) {
-            Some(kept) => kept.checked(self.tree.children(&path, ReadOf::Names)).await,
+            Some(kept) => {
+                let read = |mark| self.tree.children_since(&path, ReadOf::Names, mark);
+                kept.checked(read).await
+            }
             None => {
                 let nodes = self.tree.children(&path, ReadOf::Names).await?;
                 ProviderNodes::new(&self.shared).read(nodes).await
@@ -199,7 +202,8 @@ impl ListReader {
         let path = self.paths.mapping(interface);
         match self.mappings.find(&path) {
             Some(kept) => {
-                let read = self.tree.value(&path).map_ok(value_node);
+                let read =
+                    |_| self.tree.value(&path).map_ok(|value| Some(value_node(value).into()));
                 kept.checked(read).await
             }
             None => Ok(applications(self.tree.value(&path).await?.as_deref())),
@@ -213,7 +217,10 @@ impl ListReader {
         }
         let path = self.paths.processes(&application);
         match self.processes.find(&path) {
-            Some(kept) => kept.checked(self.tree.children(&path, ReadOf::Values)).await,
+            Some(kept) => {
+                let read = |mark| self.tree.children_since(&path, ReadOf::Values, mark);
+                kept.checked(read).await
+            }
             None => {
                 let nodes = self.tree.children(&path, ReadOf::Values).await?;
                 ProcessReader::new(&application, &self.metadata).read(nodes).await

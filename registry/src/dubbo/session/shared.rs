@@ -12,7 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::super::node_feed::NodeFeed;
-use super::super::tree::TreeNode;
+use super::super::tree::{ReadChildren, TreeMark};
 use crate::latest::{Latest, LatestReader};
 use crate::lock::locked;
 
@@ -85,22 +85,26 @@ where
     }
 
     /// Reads it again with `read` unless that was done just now, in case a change was missed, and returns
-    /// what it means. What the watch has brought meanwhile is newer, and stands.
-    pub(super) async fn checked(
+    /// what it means. `read` is given of which reading that is, and finds nothing where it is so still. What the
+    /// watch has brought meanwhile is newer, and stands.
+    pub(super) async fn checked<R>(
         &self,
-        read: impl Future<Output = Result<Vec<TreeNode>, Error>>,
-    ) -> Result<T, Error> {
+        read: impl FnOnce(Option<TreeMark>) -> R,
+    ) -> Result<T, Error>
+    where
+        R: Future<Output = Result<Option<ReadChildren>, Error>>,
+    {
         let KeptEnds { feed, state } = &self.ends;
         let version = {
             let mut checked = self.checked.lock().await;
             match checked.is_none_or(|at| at.elapsed() >= FRESH) {
                 true => {
-                    let before = feed.version();
-                    let version = feed.repair(before, read.await?);
+                    let (before, mark) = feed.known();
+                    let read = read(mark).await?;
                     *checked = Some(Instant::now());
-                    version
+                    read.map_or(before, |read| feed.repair(before, read))
                 }
-                false => feed.version(),
+                false => feed.known().0,
             }
         };
         let mut newest = state.subscribe();

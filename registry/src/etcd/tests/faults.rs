@@ -3,6 +3,7 @@
 use rpc_core::{Instance, ServiceKey, Snapshot, Source, Subscription};
 
 use super::*;
+use crate::dubbo::TreeMark;
 use crate::{Pace, Registration};
 
 const SERVICE: &str = "shop.Stock";
@@ -314,4 +315,20 @@ async fn a_provider_that_no_record_can_have_is_refused_at_its_start() {
     );
     let named = Instance { application: "shop".into(), ..nameless };
     assert!(registry.register(named).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_server_that_was_set_back_says_of_an_earlier_reading_counts_for_nothing() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let tree = open(&etcd).await;
+    put(&tree, "/a/x").await;
+    let since = |mark| tree.children_since("/a", ReadOf::Values, Some(mark));
+    let read = tree.children_since("/a", ReadOf::Values, None).await.unwrap().unwrap();
+    let mark = read.mark.unwrap();
+    assert_eq!(since(mark).await.unwrap(), None);
+    // Nothing is newer than that, nor is anything of another cluster.
+    let later = TreeMark { seen: mark.seen + 1000, ..mark };
+    for mark in [later, TreeMark { set: mark.set ^ (1 << 40), ..mark }] {
+        assert_eq!(since(mark).await.unwrap().as_ref(), Some(&read));
+    }
 }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::messages::{EtcdOperation, PutRequest, TXN, TxnRequest};
 use super::*;
+use crate::dubbo::reading_contract::readings_tell_of_changes;
 use crate::dubbo::tree_contract::{TreeServer, keeps_every_promise};
 use crate::dubbo::{NodeTree, ReadOf, TreeNode};
 
@@ -129,7 +130,9 @@ impl TreeServer for Contract {
 #[tokio::test]
 async fn keys_keep_every_promise_of_a_tree() {
     let Some(etcd) = EtcdServer::start() else { return };
-    keeps_every_promise(&Contract(etcd), "/contract").await;
+    let server = Contract(etcd);
+    keeps_every_promise(&server, "/contract").await;
+    readings_tell_of_changes(&server, "/readings").await;
 }
 
 #[tokio::test]

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{LIMIT, ZooKeeperTree, servers, session, tree};
+use crate::dubbo::reading_contract::readings_tell_of_changes;
 use crate::dubbo::tree_contract::{TreeServer, keeps_every_promise};
-use crate::dubbo::{NodeTree, ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode};
 use crate::lock::locked;
 
 type Nodes = watch::Receiver<Option<Arc<[TreeNode]>>>;
@@ -44,6 +45,17 @@ async fn shows(nodes: &mut Nodes, expected: &[(&str, &str)]) {
     assert!(matches!(seen, Ok(Ok(()))), "{seen:?}, {:?} instead of {expected:?}", nodes.borrow());
 }
 
+/// Of which readings all children were that a watch has put.
+struct Marks(watch::Sender<Option<Option<TreeMark>>>);
+
+impl NodeSink for Marks {
+    fn put_all(&self, read: ReadChildren) {
+        self.0.send_replace(Some(read.mark));
+    }
+
+    fn put_changes(&self, _: Vec<ChangedNode>) {}
+}
+
 fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
@@ -70,7 +82,9 @@ impl TreeServer for Contract {
 #[tokio::test]
 async fn every_promise_of_a_tree_is_kept() {
     let Some(server) = ZooKeeperServer::shared() else { return };
-    keeps_every_promise(&Contract(server, Mutex::default()), "/root").await;
+    let server = Contract(server, Mutex::default());
+    keeps_every_promise(&server, "/root").await;
+    readings_tell_of_changes(&server, "/readings").await;
 }
 
 #[tokio::test]
@@ -270,6 +284,15 @@ async fn a_node_that_we_may_not_read_costs_no_other() {
     let read = reader.children("/a", ReadOf::Values).await.unwrap();
     assert_eq!(read.iter().find(|node| &*node.name == "ours").unwrap().value, bytes("2"));
     assert_eq!(read.len(), 2);
+    // A right that is given later changes neither names nor values, so no mark may keep it from being read.
+    let read = reader.children_since("/a", ReadOf::Values, None).await.unwrap().unwrap();
+    assert_eq!((read.nodes.len(), read.mark), (2, None));
+    let (marks, mut mark) = watch::channel(None);
+    let marks = Marks(marks);
+    tokio::select! {
+        seen = timeout(LIMIT, mark.wait_for(Option::is_some)) => assert_eq!(*seen.unwrap().unwrap(), Some(None)),
+        ended = reader.watch_children("/a", ReadOf::Values, &marks) => panic!("{ended:?}"),
+    }
     // Where there is no other, it is not the node's fault.
     ours.remove_owned("/a/ours").await.unwrap();
     let refused = reader.children("/a", ReadOf::Values).await.unwrap_err();

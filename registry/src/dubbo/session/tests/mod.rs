@@ -1,6 +1,7 @@
 //! The session over a tree in memory.
 
 mod application;
+mod checks;
 mod consuming;
 mod interface;
 mod lists;

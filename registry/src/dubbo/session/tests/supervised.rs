@@ -121,8 +121,12 @@ async fn what_many_services_share_is_checked_once_for_all_and_within_a_reconcile
     store.take_log();
     tokio::time::sleep(Duration::from_secs(300)).await;
     let log = store.take_log();
-    let reads = log.iter().filter(|line| *line == "list /services/shop").count();
-    assert!((10..=16).contains(&reads), "{reads} in five minutes");
+    let count = |what: &str| log.iter().filter(|line| *line == what).count();
+    let checks = count("check /services/shop");
+    assert!((10..=16).contains(&checks), "{checks} in five minutes");
+    // Nothing has changed, so nothing is read.
+    let is_read = |line: &&String| line.starts_with("list ") && !line.ends_with("/consumers");
+    assert_eq!(log.iter().find(is_read), None);
 }
 
 /// As with a server whose session goes on when the connection to it is made again.

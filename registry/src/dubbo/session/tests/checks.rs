@@ -1,0 +1,68 @@
+//! Lists that are checked: what a watch has missed is repaired, and what is as it was is not read.
+
+use super::lists::{AT, MAPPING, PROCESSES, registered, stock};
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_repairs_what_a_watch_has_missed_and_it_stays_repaired() {
+    for mode in ["interface", "instance"] {
+        let store: Arc<MemoryStore> = Arc::default();
+        let (_, reader) = open(&store, "?register-consumer=false");
+        let mode = format!("?register-mode={mode}");
+        let provider = registered(&store, &mode, &["10.0.0.1:20880"]).await;
+        let mut list = Watched::new(&reader, "shop.Stock");
+        list.shows(&["10.0.0.1:20880"]).await;
+        store.deafen();
+        let mut missed = async |before: &[&str], after: &[Instance]| {
+            tokio::time::sleep(Duration::from_secs(25)).await;
+            assert_eq!(addresses(&list.until(|_| true).await), before);
+            let listing = reader.fetch(&key("shop.Stock")).await.unwrap();
+            let mut fetched = owned(&listing.instances);
+            fetched.sort_by(|one, other| one.address.cmp(&other.address));
+            assert_eq!(fetched, after, "{mode}");
+            // The watch has it from there, as a newer list.
+            list.until(|listed| addresses(listed) == addresses(after)).await;
+            assert!(list.newest.borrow().as_ref().unwrap().revision > listing.revision);
+        };
+        let [one, two, three] = [1, 2, 3].map(|i| format!("10.0.0.{i}:20880"));
+        let (heavy, two_alone) = (Instance { weight: 7, ..stock(&one) }, [stock(&two)]);
+        provider.register(&stock(&two)).await.unwrap();
+        missed(&[&one], &[stock(&one), stock(&two)]).await;
+        provider.register(&heavy).await.unwrap();
+        missed(&[&one, &two], &[heavy.clone(), stock(&two)]).await;
+        provider.unregister(&heavy).await.unwrap();
+        missed(&[&one, &two], &two_alone).await;
+        // As many as before.
+        provider.unregister(&stock(&two)).await.unwrap();
+        provider.register(&stock(&three)).await.unwrap();
+        missed(&[&two], &[stock(&three)]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_reads_nothing_of_a_list_that_has_not_changed() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let provider = registered(&store, "", &["10.0.0.1:20880", "10.0.0.2:20880"]).await;
+    let (_, reader) = open(&store, "?register-consumer=false");
+    let mut list = Watched::new(&reader, "shop.Stock");
+    list.shows(&["10.0.0.1:20880", "10.0.0.2:20880"]).await;
+    let three = stock("10.0.0.3:20880");
+    for is_changed in [false, false, true, false] {
+        if is_changed {
+            provider.register(&three).await.unwrap();
+            list.until(|listed| listed.len() == 3).await;
+        }
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        store.take_log();
+        let listed = reader.fetch(&key("shop.Stock")).await.unwrap().instances.len();
+        assert_eq!(listed, list.newest.borrow().as_ref().unwrap().instances.len());
+        let mut log = store.take_log();
+        log.sort();
+        let (first, last) = (format!("get {MAPPING}"), [AT, PROCESSES]);
+        let expected = match is_changed {
+            true => [&[first], &last.map(|path| format!("list {path}"))[..]].concat(),
+            false => [&last.map(|path| format!("check {path}"))[..], &[first]].concat(),
+        };
+        assert_eq!(log, expected);
+    }
+}
