@@ -147,6 +147,12 @@ impl<T> LatestReader<T> {
         self.seen = locked(&self.cell.held).version;
     }
 
+    /// The value, without a look that counts.
+    #[cfg(any(test, feature = "_dubbo"))]
+    pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
+        LatestRef(locked(&self.cell.held))
+    }
+
     /// Whether there is a value that was not seen.
     pub(crate) fn has_changed(&self) -> bool {
         locked(&self.cell.held).version != self.seen
@@ -178,13 +184,6 @@ impl<T> LatestReader<T> {
             }
             self.cell.changed(&mut self.seen).await?;
         }
-    }
-}
-
-#[cfg(test)]
-impl<T> LatestReader<T> {
-    pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
-        LatestRef(locked(&self.cell.held))
     }
 }
 

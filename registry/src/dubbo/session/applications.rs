@@ -95,6 +95,11 @@ impl Processes {
         self.nodes.iter().filter_map(|node| node.meaning.shown.as_ref())
     }
 
+    /// Whether these are those, read once.
+    pub(super) fn are_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.nodes, &other.nodes) && Arc::ptr_eq(&self.left_out, &other.left_out)
+    }
+
     /// About how many there are: with nodes that are none.
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()

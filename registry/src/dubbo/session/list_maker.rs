@@ -43,6 +43,15 @@ impl KnownParts {
         self.providers.node_count() + processes.sum::<usize>()
     }
 
+    /// Whether these are those, each read once. Processes may be in another order.
+    pub(super) fn are_same(&self, other: &Self) -> bool {
+        let has = |all: &[Processes], one: &Processes| all.iter().any(|known| known.are_same(one));
+        self.providers.are_same(&other.providers)
+            && self.processes.len() == other.processes.len()
+            && self.processes.iter().all(|one| has(&other.processes, one))
+            && other.processes.iter().all(|one| has(&self.processes, one))
+    }
+
     /// What could not be read.
     pub(super) fn left_out(&self) -> impl Iterator<Item = &Arc<UnsoundInstances>> {
         let parts = self.processes.iter().map(|processes| &processes.left_out);

@@ -21,6 +21,7 @@ mod listed_consumers;
 mod metadata;
 mod patience;
 mod providers;
+mod put_lists;
 mod read;
 mod read_nodes;
 mod records;

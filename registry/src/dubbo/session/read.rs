@@ -25,6 +25,7 @@ use super::list_maker::{KnownParts, ListMaker};
 use super::metadata::MetadataReader;
 use super::patience::PatientUpdates;
 use super::providers::{ProviderNodes, Providers, applications, keep_applications};
+use super::put_lists::PutLists;
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
 
@@ -51,6 +52,7 @@ pub(super) struct ListReader {
     processes: KeptByPath<Processes>,
     /// The instances of all lists, whoever reads them.
     shared: Arc<SharedTurns>,
+    put: PutLists,
     /// Counts lists. One that is put together later knows at least as much.
     lists: AtomicU64,
 }
@@ -70,6 +72,7 @@ impl ListReader {
             mappings: KeptByPath::default(),
             processes: KeptByPath::default(),
             shared: Arc::default(),
+            put: PutLists::default(),
             lists: AtomicU64::new(1),
         }
     }
@@ -79,7 +82,7 @@ impl ListReader {
         let mut providers = self.follow_providers(service);
         let mut mapping = self.follow_mapping(service.interface());
         let mut processes: Vec<(String, ReadFollower<Processes>)> = Vec::new();
-        let mut maker = ListMaker::default();
+        let (mut maker, put_list) = (ListMaker::default(), self.put.guard(service, updates));
         let mut updates = PatientUpdates::new(updates, self.tree.complete_from());
         let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
         loop {
@@ -111,6 +114,7 @@ impl ListReader {
                     updates.put(self.listing(service, revision, &known, made));
                     put = revision;
                 }
+                put_list.note(put, known);
                 next_list = Some(Instant::now() + gap);
             }
             let changes = processes.iter_mut().map(|(_, followed)| Box::pin(followed.changed()));
@@ -133,7 +137,8 @@ impl ListReader {
         }
     }
 
-    /// The list of `service` from the tree itself. What is watched is checked by it.
+    /// The list of `service` from the tree itself. What is watched is checked by it; where nothing has changed, it is
+    /// the list that the watch has put.
     pub(super) async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
         let revision = self.lists.fetch_add(1, Ordering::AcqRel);
         let (providers, applications) = tokio::try_join!(
@@ -145,6 +150,9 @@ impl ListReader {
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         let shared = Arc::clone(&self.shared);
         let known = Arc::new(KnownParts { providers, processes, shared });
+        if let Some(put) = self.put.find(service, &known) {
+            return Ok(put);
+        }
         let made = ListMaker::default().make(service, &known, true).await?;
         Ok(self.listing(service, revision, &known, made.unwrap_or_default()))
     }
@@ -242,6 +250,7 @@ impl fmt::Debug for ListReader {
             .field("providers", &self.providers)
             .field("mappings", &self.mappings)
             .field("processes", &self.processes)
+            .field("put", &self.put)
             .finish_non_exhaustive()
     }
 }
