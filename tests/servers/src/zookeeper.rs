@@ -140,6 +140,7 @@ impl ZooKeeperServer {
         }
         let mut server = Self::with(&lines)?;
         server.secure = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+        server.wait_until_ready();
         Some(server)
     }
 
@@ -265,10 +266,12 @@ impl ZooKeeperServer {
         ask().unwrap_or_default()
     }
 
-    /// Whether it serves, alone or with the others.
+    /// Whether it serves, alone or with the others, and over TLS if it is to.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.ask("srvr").contains("Mode: ")
+        // It listens there last, and says nothing of it.
+        let is_open = |at: SocketAddr| TcpStream::connect(at).is_ok();
+        self.ask("srvr").contains("Mode: ") && self.secure.is_none_or(is_open)
     }
 
     /// Whether it leads its ensemble.
