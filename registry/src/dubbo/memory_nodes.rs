@@ -69,13 +69,13 @@ impl Nodes {
     pub(super) fn marked_children(&self, path: &str, read: ReadOf) -> ReadChildren {
         let nodes = self.children(path, read);
         let seen = self.below(path).map(|(_, node)| node.put).max().unwrap_or(0);
-        let mark = Some(TreeMark { seen, set: i64::try_from(nodes.len()).unwrap() });
+        let mark = Some(TreeMark { seen, children: i64::try_from(nodes.len()).unwrap() });
         ReadChildren { nodes, mark }
     }
 
     pub(super) fn are_marked(&self, path: &str, mark: TreeMark) -> bool {
         let is_old = |(_, node): (&str, &MemoryNode)| node.put <= mark.seen;
-        self.below(path).all(is_old) && i64::try_from(self.below(path).count()) == Ok(mark.set)
+        self.below(path).all(is_old) && i64::try_from(self.below(path).count()) == Ok(mark.children)
     }
 
     pub(super) fn began(&mut self, what: &str, path: &str) -> Result<(), Error> {

@@ -61,6 +61,12 @@ enum RecordServices {
 pub(crate) struct Merged {
     /// Every instance, each process once for each service key; unsorted.
     pub(crate) instances: Vec<Arc<Instance>>,
+    pub(crate) remarks: Remarks,
+}
+
+/// What there is to say of a merged list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remarks {
     /// What is not listed, or listed and not called, and why.
     pub(crate) notes: Vec<Note>,
     /// What records say of services and cannot be read.
@@ -356,6 +362,7 @@ impl<'a> Merging<'a> {
         self.instances.shrink_to_fit();
         let note = |((application, why), count)| Note { application, why, count };
         let notes = self.notes.into_iter().map(note).collect();
-        Merged { instances: self.instances, notes, left_out: self.left_out }
+        let remarks = Remarks { notes, left_out: self.left_out };
+        Merged { instances: self.instances, remarks }
     }
 }

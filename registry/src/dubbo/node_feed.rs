@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_reading_is_known_by_its_mark_until_something_else_is_put() {
         let feed = NodeFeed::default();
-        let [first, second] = [1, 2].map(|seen| Some(TreeMark { seen, set: 7 }));
+        let [first, second] = [1, 2].map(|seen| Some(TreeMark { seen, children: 7 }));
         feed.put_all(ReadChildren { mark: first, ..nodes(&["a"]) });
         assert_eq!((feed.take().len(), feed.known()), (1, (1, first)));
         assert_eq!(feed.repair(1, ReadChildren { mark: second, ..nodes(&["b"]) }), 2);

@@ -11,8 +11,8 @@ use crate::sound::{Teller, UnsoundInstances, plain};
 /// The log lines of a registry; they outlive its sessions.
 #[derive(Debug, Default)]
 pub(crate) struct ToldOfTrees {
-    malformed: Teller,
-    notes: Teller,
+    pub(super) malformed: Teller,
+    pub(super) notes: Teller,
     unread: Teller,
     closed: Teller,
     no_overrides: Teller,

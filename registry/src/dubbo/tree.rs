@@ -37,8 +37,8 @@ pub(crate) struct ReadChildren {
 pub(crate) struct TreeMark {
     /// The change at the server up to which it knows all.
     pub(crate) seen: i64,
-    /// What another set of children had another of, as far as `seen` does not tell.
-    pub(crate) set: i64,
+    /// What other children had another of, as far as `seen` does not tell.
+    pub(crate) children: i64,
 }
 
 /// The name of a node. Those of providers are long, so it need not be copied out of an answer.

@@ -128,7 +128,7 @@ impl EtcdTree {
         };
         let answer: RangeResponse = self.link().call(RANGE, &request).await?;
         // A revision that is older is of a server that was set back.
-        let is_as_marked = |now: TreeMark| now.set == mark.set && now.seen >= mark.seen;
+        let is_as_marked = |now: TreeMark| now.children == mark.children && now.seen >= mark.seen;
         Ok(answer.kvs.is_empty() && mark_of(&answer).is_some_and(is_as_marked))
     }
 
@@ -191,8 +191,8 @@ fn revision(answer: &RangeResponse) -> i64 {
 fn mark_of(answer: &RangeResponse) -> Option<TreeMark> {
     let cluster = answer.header.as_ref().map_or(0, |header| header.cluster_id);
     // One cluster in the place of another has another number in all bits.
-    let set = answer.count ^ cluster;
-    (answer.count <= MOST_COMPARED).then(|| TreeMark { seen: revision(answer), set })
+    let children = answer.count ^ cluster;
+    (answer.count <= MOST_COMPARED).then(|| TreeMark { seen: revision(answer), children })
 }
 
 #[async_trait]
@@ -351,7 +351,7 @@ mod tests {
         let first = mark(2, -5).unwrap();
         assert_eq!((first.seen, mark(2, -5)), (7, Some(first)));
         for other in [mark(3, -5), mark(2, -6)] {
-            assert_ne!(other.unwrap().set, first.set);
+            assert_ne!(other.unwrap().children, first.children);
         }
         assert!(mark(MOST_COMPARED, -5).is_some());
         assert_eq!(mark(MOST_COMPARED + 1, -5), None);

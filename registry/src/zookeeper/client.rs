@@ -65,7 +65,7 @@ impl From<ServerCode> for OpFailure {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ReadNames {
     pub(super) names: Vec<NodeName>,
-    /// Whatever is read of them from now on has all transactions up to `seen`; `set` is the one that changed the
+    /// Whatever is read of them from now on has all transactions up to `seen`; `children` is the one that changed the
     /// names last.
     pub(super) mark: TreeMark,
 }
@@ -73,7 +73,7 @@ pub(super) struct ReadNames {
 impl ReadNames {
     /// Those of a node that is not there.
     pub(super) const fn none() -> Self {
-        Self { names: Vec::new(), mark: TreeMark { seen: 0, set: -1 } }
+        Self { names: Vec::new(), mark: TreeMark { seen: 0, children: -1 } }
     }
 }
 
@@ -167,7 +167,7 @@ impl ZooKeeperClient {
                 let read =
                     off_thread_if_long(body.len() / SHORT_NAME, || message::names_and_stat(body));
                 let (names, stat) = read.await.map_err(|_| RequestFailure::Lost)??;
-                let mark = TreeMark { seen: self.seen(), set: stat.names_changed };
+                let mark = TreeMark { seen: self.seen(), children: stat.names_changed };
                 Ok(Some(ReadNames { names, mark }))
             }
             Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),

@@ -168,8 +168,8 @@ impl ZooKeeperTree {
         // Names may be long, those with values are short.
         if let (ReadOf::Names, Some(known)) = (read, known) {
             let stat = self.client.stat(path).await?;
-            let none = ReadNames::none().mark.set;
-            if stat.map_or(none, |stat| stat.names_changed) == known.set {
+            let none = ReadNames::none().mark.children;
+            if stat.map_or(none, |stat| stat.names_changed) == known.children {
                 return Ok(None);
             }
         }
@@ -182,7 +182,8 @@ impl ZooKeeperTree {
                 Ok(Some(ReadChildren { nodes, mark: Some(mark) }))
             }
             (ReadOf::Values, Some(known))
-                if known.set == mark.set && self.are_as_old(path, &names, known.seen).await? =>
+                if known.children == mark.children
+                    && self.are_as_old(path, &names, known.seen).await? =>
             {
                 Ok(None)
             }

@@ -15,17 +15,17 @@ use rpc_core::{Error, ServiceKey};
 use tokio::time::{Instant, sleep_until};
 
 use super::super::layout::Layout;
-use super::super::merged::Merged;
+use super::super::merged::{Merged, Remarks};
 use super::super::node_feed::value_node;
 use super::super::paths::{TreePaths, is_segment};
 use super::super::shared_instances::SharedTurns;
 use super::super::tree::{NodeTree, ReadOf};
 use super::applications::{ProcessReader, Processes};
 use super::list_maker::{KnownParts, ListMaker};
+use super::made_lists::MadeLists;
 use super::metadata::MetadataReader;
 use super::patience::PatientUpdates;
 use super::providers::{ProviderNodes, Providers, applications, keep_applications};
-use super::put_lists::PutLists;
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Listing, Updates};
 
@@ -52,7 +52,7 @@ pub(super) struct ListReader {
     processes: KeptByPath<Processes>,
     /// The instances of all lists, whoever reads them.
     shared: Arc<SharedTurns>,
-    put: PutLists,
+    made: MadeLists,
     /// Counts lists. One that is put together later knows at least as much.
     lists: AtomicU64,
 }
@@ -72,7 +72,7 @@ impl ListReader {
             mappings: KeptByPath::default(),
             processes: KeptByPath::default(),
             shared: Arc::default(),
-            put: PutLists::default(),
+            made: MadeLists::default(),
             lists: AtomicU64::new(1),
         }
     }
@@ -82,9 +82,9 @@ impl ListReader {
         let mut providers = self.follow_providers(service);
         let mut mapping = self.follow_mapping(service.interface());
         let mut processes: Vec<(String, ReadFollower<Processes>)> = Vec::new();
-        let (mut maker, put_list) = (ListMaker::default(), self.put.guard(service, updates));
+        let (mut maker, mut made) = (ListMaker::default(), self.made.guard(service, updates));
         let mut updates = PatientUpdates::new(updates, self.tree.complete_from());
-        let (mut next_list, mut gap, mut put) = (None, SHORTEST_GAP, 0);
+        let (mut next_list, mut gap) = (None, SHORTEST_GAP);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
             let applications = mapping.latest();
@@ -108,13 +108,15 @@ impl ListReader {
                 let shared = Arc::clone(&self.shared);
                 let known = Arc::new(KnownParts { providers, processes, shared });
                 // Of a thousand services of an application most are not concerned by a change.
-                let making = Box::pin(maker.make(service, &known, !updates.has(put)));
-                if let Some(made) = making.await? {
-                    gap = gap_of(made.instances.len());
-                    updates.put(self.listing(service, revision, &known, made));
-                    put = revision;
+                let is_wanted = !updates.has(made.revision());
+                let making = Box::pin(maker.make(service, &known, is_wanted));
+                if let Some(merged) = making.await? {
+                    gap = gap_of(merged.instances.len());
+                    let (listing, remarks) = self.listing(service, revision, &known, merged);
+                    updates.put(listing);
+                    made.put(revision, remarks);
                 }
-                put_list.note(put, known);
+                made.note(known);
                 next_list = Some(Instant::now() + gap);
             }
             let changes = processes.iter_mut().map(|(_, followed)| Box::pin(followed.changed()));
@@ -150,25 +152,41 @@ impl ListReader {
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         let shared = Arc::clone(&self.shared);
         let known = Arc::new(KnownParts { providers, processes, shared });
-        if let Some(put) = self.put.find(service, &known) {
-            return Ok(put);
+        if let Some((listing, remarks)) = self.made.find(service, &known) {
+            self.tell(service, &known, remarks.as_deref());
+            return Ok(listing);
         }
-        let made = ListMaker::default().make(service, &known, true).await?;
-        Ok(self.listing(service, revision, &known, made.unwrap_or_default()))
+        let merged = ListMaker::default().make(service, &known, true).await?;
+        let (listing, remarks) =
+            self.listing(service, revision, &known, merged.unwrap_or_default());
+        self.made.note_checked(service, revision, known, remarks);
+        Ok(listing)
     }
 
+    /// The list that was merged of what is known, and what there is to say of it, which is said.
     fn listing(
         &self,
         service: &ServiceKey,
         revision: u64,
         known: &KnownParts,
-        made: Merged,
-    ) -> Listing {
-        for left_out in known.left_out().map(|left_out| &**left_out).chain([&made.left_out]) {
-            self.layout.told.malformed(&self.layout.address, service, left_out);
+        merged: Merged,
+    ) -> (Listing, Option<Arc<Remarks>>) {
+        let Merged { instances, remarks } = merged;
+        let remarks = (remarks != Remarks::default()).then(|| Arc::new(remarks));
+        self.tell(service, known, remarks.as_deref());
+        (Listing { revision, instances }, remarks)
+    }
+
+    /// Says what is wrong with a list, once in a while as long as it is so.
+    fn tell(&self, service: &ServiceKey, known: &KnownParts, remarks: Option<&Remarks>) {
+        let (told, address) = (&self.layout.told, &self.layout.address);
+        let of_nodes = known.left_out().map(|left_out| &**left_out);
+        for left_out in of_nodes.chain(remarks.map(|remarks| &remarks.left_out)) {
+            told.malformed(address, service, left_out);
         }
-        self.layout.told.notes(&self.layout.address, service, &made.notes);
-        Listing { revision, instances: made.instances }
+        if let Some(remarks) = remarks {
+            told.notes(address, service, &remarks.notes);
+        }
     }
 
     fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Providers> {
@@ -250,7 +268,7 @@ impl fmt::Debug for ListReader {
             .field("providers", &self.providers)
             .field("mappings", &self.mappings)
             .field("processes", &self.processes)
-            .field("put", &self.put)
+            .field("made", &self.made)
             .finish_non_exhaustive()
     }
 }

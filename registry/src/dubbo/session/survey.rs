@@ -76,8 +76,8 @@ impl ListReader {
 impl LevelPart {
     fn new(count: usize, left_out: &UnsoundInstances, merged: Merged) -> Self {
         let mut left_out = left_out.clone();
-        left_out.join(&merged.left_out);
-        Self { count, left_out, notes: merged.notes }
+        left_out.join(&merged.remarks.left_out);
+        Self { count, left_out, notes: merged.remarks.notes }
     }
 }
 

@@ -256,7 +256,7 @@ fn both_ports_of_a_go_process_are_one_instance_in_etcd_where_its_record_holds_th
         assert_eq!(*instance.protocols, ["dubbo+hessian2", "tri"]);
         assert_eq!(&**instance.address_of("tri"), "10.0.0.9:26271");
         assert_eq!(instance.started_ms, 1_795_230_785_000);
-        let note = merged.notes.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let note = merged.remarks.notes.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(
             note,
             ["1 of application `go-echo-provider` not called: they speak dubbo+hessian2, tri"]

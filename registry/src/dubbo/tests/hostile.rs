@@ -91,7 +91,11 @@ fn read_all(payload: &[u8], wanted: &ServiceKey, pool: &mut InstancePool) {
             provider_url(instance).to_node_name();
         }
     }
-    merged.notes.iter().for_each(|note| assert!(!note.to_string().contains(char::is_control)));
+    merged
+        .remarks
+        .notes
+        .iter()
+        .for_each(|note| assert!(!note.to_string().contains(char::is_control)));
     mapping::applications(&text);
     mapping::with_application(Some(&text), "shop");
 }

@@ -68,8 +68,8 @@ fn what_a_record_says_and_cannot_be_read_is_counted_with_the_reason() {
     let read = ReadRecord::new(&wanted(), &entry.record, Some(&entry.metadata), pool);
     let merged = merge(&wanted(), [], [&read]);
     assert!(merged.instances.is_empty());
-    assert_eq!(merged.left_out.count, 1);
-    let why = &merged.left_out.why;
+    assert_eq!(merged.remarks.left_out.count, 1);
+    let why = &merged.remarks.left_out.why;
     assert!(why.starts_with("shop/h:1: a.B: ") && why.contains("weight"), "{why}");
     assert!(!why.contains(char::is_control), "{why:?}");
 }
@@ -185,7 +185,7 @@ fn local_metadata_is_told_and_hides_no_provider_url() {
     assert_eq!(instance.metadata[UNREAD], "services unread: local metadata");
     assert_eq!(*instance.protocols, ["dubbo+hessian2", "tri"]);
     assert_eq!(
-        merged.notes[0].to_string(),
+        merged.remarks.notes[0].to_string(),
         "1 of application `theirs` not called: services unread: local metadata (set \
          metadata-type=remote there, or register-mode=all)"
     );
@@ -195,10 +195,13 @@ fn local_metadata_is_told_and_hides_no_provider_url() {
     assert_eq!(*merged.instances[0].protocols, ["unread"]);
     let merged = merge(&wanted(), [&provider("tri://h:2/a.B?application=theirs")], [&local]);
     assert_eq!(merged.instances.len(), 1);
-    assert_eq!(merged.notes.len(), 1, "{:?}", merged.notes);
-    assert!(matches!(merged.notes[0].why, NotCalled::Foreign(_)));
+    assert_eq!(merged.remarks.notes.len(), 1, "{:?}", merged.remarks.notes);
+    assert!(matches!(merged.remarks.notes[0].why, NotCalled::Foreign(_)));
     let unnamed = merge(&wanted(), [&provider("tri://h:2/a.B")], []);
-    assert_eq!(unnamed.notes[0].to_string(), "1 without application not called: they speak tri");
+    assert_eq!(
+        unnamed.remarks.notes[0].to_string(),
+        "1 without application not called: they speak tri"
+    );
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn a_revision_without_metadata_is_told_and_lists_nobody() {
     let merged = merge(&wanted(), [], [&foreign(1, TWO_PORTS, "remote", None)]);
     assert!(merged.instances.is_empty());
     assert_eq!(
-        merged.notes[0].to_string(),
+        merged.remarks.notes[0].to_string(),
         "1 of application `theirs` not called: services unread: the registry has no metadata of \
          their revision that can be read"
     );

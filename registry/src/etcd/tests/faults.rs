@@ -328,7 +328,7 @@ async fn what_a_server_that_was_set_back_says_of_an_earlier_reading_counts_for_n
     assert_eq!(since(mark).await.unwrap(), None);
     // Nothing is newer than that, nor is anything of another cluster.
     let later = TreeMark { seen: mark.seen + 1000, ..mark };
-    for mark in [later, TreeMark { set: mark.set ^ (1 << 40), ..mark }] {
+    for mark in [later, TreeMark { children: mark.children ^ (1 << 40), ..mark }] {
         assert_eq!(since(mark).await.unwrap().as_ref(), Some(&read));
     }
 }

@@ -67,3 +67,25 @@ async fn a_check_reads_nothing_of_a_list_that_has_not_changed() {
         assert_eq!(log, expected);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_list_that_does_not_change_is_told_again_by_its_checks() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let provider = registered(&store, "", &["10.0.0.1:20880"]).await;
+    store.write(&format!("{AT}/nonsense"), "");
+    store.write(&format!("{AT}/tri%3A%2F%2F10.0.0.2%3A50051%2Fshop.Stock"), "");
+    let (_, reader) = open(&store, "?register-consumer=false");
+    let mut list = Watched::new(&reader, "shop.Stock");
+    list.until(|_| true).await;
+    let told = &reader.reader.layout.told;
+    let is_told = || [&told.malformed, &told.notes].map(|told| !told.is_due(&key("shop.Stock")));
+    // Told with the first list, again ten minutes later, and not between.
+    for is_checked in [false, true] {
+        if is_checked {
+            tokio::time::sleep(Duration::from_secs(700)).await;
+            reader.fetch(&key("shop.Stock")).await.unwrap();
+        }
+        assert_eq!(is_told(), [true, true], "checked: {is_checked}");
+    }
+    drop(provider);
+}
