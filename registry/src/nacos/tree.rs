@@ -3,6 +3,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::convert::identity;
 use std::fmt;
 use std::sync::Arc;
 
@@ -33,13 +34,16 @@ const LIST_GAP: Duration = Duration::from_millis(100);
 /// has heard of since.
 const ALL_BACK: Duration = Duration::from_secs(4);
 
+/// The values of the children of a path.
+type ValuesByName = HashMap<NodeName, Bytes>;
+
 /// One connection with a Nacos server, as a tree.
 pub(super) struct NacosTree {
     connection: Arc<NacosConnection>,
     naming: Arc<Naming>,
     settings: Settings,
     /// Lists of which an entry is wanted, by path.
-    lists: JointWork<Result<Arc<HashMap<NodeName, Bytes>>, Error>>,
+    lists: JointWork<Arc<ValuesByName>>,
     opened: Instant,
     _tasks: JoinSet<()>,
 }
@@ -125,8 +129,10 @@ impl NodeTree for NacosTree {
     }
 
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        if let Some((Place::Urls { .. } | Place::Processes { .. }, name)) = Place::of_child(path) {
-            return self.listed(path, name).await;
+        if let Some((parent, name)) = path.rsplit_once('/')
+            && let Some(place @ (Place::Urls { .. } | Place::Processes { .. })) = Place::of(parent)
+        {
+            return self.listed(parent, place, name).await;
         }
         let setting = Self::setting(path)?;
         let value = match names_its_value(path) {
@@ -217,23 +223,21 @@ impl NodeTree for NacosTree {
 }
 
 impl NacosTree {
-    /// The value of the entry at `path`, whose name is `name`. A server tells entries by the whole list alone, so it is
-    /// read once for all who ask at the same time.
-    async fn listed(&self, path: &str, name: &str) -> Result<Option<Bytes>, Error> {
-        let parent = path.strip_suffix(name).unwrap_or(path).trim_end_matches('/');
-        let read = async {
-            let nodes = self.children(parent, ReadOf::Values).await?;
-            Ok(Arc::new(nodes.into_iter().map(|node| (node.name, node.value)).collect()))
+    /// The value of the entry `name` of `place`, which is at the path `parent`. A server tells entries by the whole list
+    /// alone, so it is read once for all who ask at the same time.
+    async fn listed(&self, parent: &str, place: Place, name: &str) -> Result<Option<Bytes>, Error> {
+        let (naming, place) = (Arc::clone(&self.naming), Arc::new(place));
+        let read = async move {
+            let list = naming.list(service_of(&place)).await?;
+            Ok(Arc::new(read_list(&naming, &place, list, by_name).await?))
         };
-        let values: Arc<HashMap<_, _>> = self.lists.join(parent, read).await?;
+        let values = self.lists.join(parent, read).await?;
         Ok(values.get(&NodeName::from(name)).cloned())
     }
 
     /// The children of `place` by a list of its service.
     async fn nodes_of(&self, place: &Arc<Place>, list: UnreadList) -> Result<Vec<TreeNode>, Error> {
-        read_nodes(place, list)
-            .await?
-            .map_err(|why| self.naming.unread(service_of(place), &NacosRefusal::silent(why)))
+        read_list(&self.naming, place, list, identity).await
     }
 
     /// The names of services that `child` makes children of.
@@ -274,14 +278,30 @@ fn host_of_record(record: ServiceInstance) -> NacosHost {
     NacosHost { ip, port, metadata: Some(metadata), ..NacosHost::default() }
 }
 
-/// Reads a list, which may be long; the inner error is that it is of another form.
-async fn read_nodes(
+/// What `make` makes of the children of `place`, by a list of its service.
+async fn read_list<T: Send + 'static>(
+    naming: &Naming,
     place: &Arc<Place>,
     list: UnreadList,
-) -> Result<Result<Vec<TreeNode>, String>, Error> {
+    make: fn(Vec<TreeNode>) -> T,
+) -> Result<T, Error> {
+    let read = read_nodes(place, list, make).await?;
+    read.map_err(|why| naming.unread(service_of(place), &NacosRefusal::silent(why)))
+}
+
+/// Reads a list, which may be long, and makes of it what is wanted; the inner error is that it is of another form.
+async fn read_nodes<T: Send + 'static>(
+    place: &Arc<Place>,
+    list: UnreadList,
+    make: fn(Vec<TreeNode>) -> T,
+) -> Result<Result<T, String>, Error> {
     let (items, place) = (list.len(), Arc::clone(place));
-    let read = move || list.read().map(|listed| nodes(&place, listed));
+    let read = move || list.read().map(|listed| make(nodes(&place, listed)));
     off_thread_if_long(items, read).await
+}
+
+fn by_name(nodes: Vec<TreeNode>) -> ValuesByName {
+    nodes.into_iter().map(|node| (node.name, node.value)).collect()
 }
 
 /// A service's list as the children of its path. What is switched off is not one of them, and what is
@@ -329,6 +349,7 @@ impl fmt::Debug for NacosTree {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
+    use std::thread;
 
     use tokio::task::yield_now;
 
@@ -344,16 +365,20 @@ mod tests {
         let json = format!(r#"{{"serviceInfo":{{"name":"G@@a","hosts":[{hosts}]}}}}"#);
         let (list, _) = UnreadList::pushed(json.into()).unwrap();
         let place = Arc::new(Place::Urls { service: "providers:a::".to_owned() });
-        let mut reading = pin!(read_nodes(&place, list));
+        // As a path has one node of a name, and all of these are one: what is made of them is made there, too.
+        let make =
+            |nodes: Vec<TreeNode>| (thread::current().id(), nodes.len(), by_name(nodes).len());
+        let mut reading = pin!(read_nodes(&place, list, make));
         let mut turns = 0;
-        let nodes = loop {
+        let (made_on, nodes, names) = loop {
             tokio::select! {
                 biased;
                 read = &mut reading => break read.unwrap().unwrap(),
                 () = yield_now() => turns += 1,
             }
         };
-        assert_eq!(nodes.len(), 5000);
+        assert_eq!((nodes, names), (5000, 1));
+        assert_ne!(made_on, thread::current().id());
         assert!(turns > TURNS, "{turns} turns");
     }
 
