@@ -79,11 +79,8 @@ impl Naming {
         host: &NacosHost,
     ) -> Result<(), Error> {
         let own = self.own(service);
-        let outcome = match own.put(key, host).map_err(NacosRefusal::silent) {
-            Ok(version) => self.settle(&own, service, version, true).await,
-            Err(refusal) => Err(refusal),
-        };
-        outcome.map_err(|refusal| {
+        let version = own.put(key, host)?;
+        self.settle(&own, service, version, true).await.map_err(|refusal| {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
                 own.remove(key);

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use rpc_core::Error;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -64,15 +65,17 @@ impl OwnHosts {
     /// Has `host` wanted under `key`, and returns the version that has it.
     ///
     /// # Errors
-    /// It does not survive JSON, and nothing has changed.
-    pub(super) fn put(&self, key: &str, host: &NacosHost) -> Result<u64, String> {
-        let json = serde_json::to_string(host).map_err(|error| error.to_string())?.into_boxed_str();
+    /// It does not survive JSON ([`Error::invalid_config`], as it never will), and nothing has changed.
+    pub(super) fn put(&self, key: &str, host: &NacosHost) -> Result<u64, Error> {
+        let lost = |why: String| Error::invalid_config(format!("no instance of Nacos: {why}"));
+        let json = serde_json::to_string(host).map_err(|error| lost(error.to_string()))?;
+        let json = json.into_boxed_str();
         let mut wanted = locked(&self.wanted);
         match wanted.find(key) {
             Ok(at) if wanted.hosts[at].json == json => {}
             // One that could not be read any more would be in the way of all others.
-            _ if read(&json)? != *host => {
-                return Err("it is another one once it was JSON".to_owned());
+            _ if read(&json).map_err(lost)? != *host => {
+                return Err(lost("it is another one once it was JSON".to_owned()));
             }
             Ok(at) => {
                 wanted.hosts[at].json = json;
@@ -192,10 +195,10 @@ mod tests {
     #[test]
     fn a_version_grows_with_each_change_alone() {
         let own = OwnHosts::default();
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), Ok(1));
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")), Ok(1), "nothing has changed");
-        assert_eq!(own.put("a", &host("10.0.0.1", 1, "2")), Ok(2));
-        assert_eq!(own.put("b", &host("10.0.0.2", 1, "1")), Ok(3));
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")).unwrap(), 1);
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "1")).unwrap(), 1, "nothing has changed");
+        assert_eq!(own.put("a", &host("10.0.0.1", 1, "2")).unwrap(), 2);
+        assert_eq!(own.put("b", &host("10.0.0.2", 1, "1")).unwrap(), 3);
         assert_eq!(own.remove("gone"), 3);
         assert_eq!(own.remove("a"), 4);
         assert_eq!(own.hosts(), Ok((vec![host("10.0.0.2", 1, "1")], 4)));
@@ -206,7 +209,8 @@ mod tests {
         let own = OwnHosts::default();
         own.put("a", &host("10.0.0.1", 1, "1")).unwrap();
         let weightless = NacosHost { weight: f64::NAN, ..host("10.0.0.2", 1, "1") };
-        own.put("b", &weightless).unwrap_err();
+        let told = own.put("b", &weightless).unwrap_err();
+        assert!(told.is_invalid_config(), "it is not tried again: {told}");
         assert_eq!(own.hosts(), Ok((vec![host("10.0.0.1", 1, "1")], 1)));
     }
 
