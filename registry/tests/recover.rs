@@ -95,6 +95,9 @@ impl Session for Flaky {
         if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
             return Err(Error::unreachable("not now"));
         }
+        if instance.weight == 0 {
+            return Err(Error::invalid_config("flaky:// takes none without weight"));
+        }
         let mut listed = self.0.listed.lock().unwrap();
         let old = listed.insert(instance.address.to_string(), instance.clone());
         let is_news = old.as_ref() != Some(instance);
@@ -192,6 +195,14 @@ async fn a_refused_registration_is_tried_again() {
     let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
     soon(guard.watch().wait_for(|is| *is)).await.unwrap();
     assert_eq!(flaky.0.registers.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_never_be_registered_is_tried_as_seldom_as_others_are_checked() {
+    let (flaky, registry) = Flaky::new(true);
+    let _guard = registry.register(Instance { weight: 0, ..instance(SERVICE, "a:1") }).await;
+    sleep(Duration::from_secs(590)).await;
+    assert_eq!(flaky.0.registers.load(Ordering::SeqCst), 20);
 }
 
 #[tokio::test(start_paused = true)]

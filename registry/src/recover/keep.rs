@@ -98,7 +98,11 @@ impl Keep {
                     );
                 }
                 self.is_late = true;
-                self.backoff.pause()
+                match error.is_invalid_config() {
+                    // Nothing but another instance or session helps.
+                    true => self.link.pace.reconcile,
+                    false => self.backoff.pause(),
+                }
             }
         }
     }
