@@ -250,6 +250,11 @@ impl NacosAsk for ServiceListRequest<'_> {
     type Answer = ServiceNames;
 }
 
+/// The name of a service that the server names with its group before it, or without.
+pub(super) fn without_group(name: &str) -> &str {
+    name.split_once("@@").map_or(name, |(_, name)| name)
+}
+
 /// A page of names.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -354,4 +359,16 @@ pub(super) struct PushAnswer {
     pub(super) request_id: Option<String>,
     pub(super) result_code: i32,
     pub(super) error_code: i32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_named_without_its_group() {
+        for (told, name) in [("DEFAULT_GROUP@@a.B", "a.B"), ("a.B", "a.B"), ("g@@a@@b", "a@@b")] {
+            assert_eq!(without_group(told), name);
+        }
+    }
 }

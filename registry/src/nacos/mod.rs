@@ -18,11 +18,13 @@ mod own_hosts;
 mod payload;
 mod place;
 mod push_reader;
+mod pushed_head;
 mod pushes;
 mod refusal;
 mod settings;
 mod tree;
 mod unread_list;
+mod waiting_lists;
 
 use std::fmt;
 use std::sync::Arc;

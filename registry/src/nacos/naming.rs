@@ -13,7 +13,7 @@ use tokio::sync::{RwLock, mpsc};
 use super::connection::NacosConnection;
 use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
-    ServiceQueryRequest, SubscribeServiceRequest,
+    ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
 use super::own_hosts::{NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
@@ -212,7 +212,7 @@ impl Naming {
                 })?;
             let found = page.service_names.unwrap_or_default();
             let is_last = is_last_page(page_no, found.len(), page.count);
-            names.extend(found.into_iter().map(without_group));
+            names.extend(found.iter().map(|name| without_group(name).to_owned()));
             if is_last {
                 break;
             }
@@ -264,14 +264,6 @@ fn is_last_page(page_no: usize, names: usize, count: usize) -> bool {
     names < PAGE || page_no * PAGE >= count.min(MAX_NAMES)
 }
 
-/// The name of a service that the server names with its group before it, or without.
-fn without_group(name: String) -> String {
-    match name.split_once("@@") {
-        Some((_, name)) => name.to_owned(),
-        None => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,13 +281,6 @@ mod tests {
             (200, 500, usize::MAX, true),
         ] {
             assert_eq!(is_last_page(page_no, names, count), is_last, "{page_no} {names} {count}");
-        }
-    }
-
-    #[test]
-    fn a_service_is_named_without_its_group() {
-        for (told, name) in [("DEFAULT_GROUP@@a.B", "a.B"), ("a.B", "a.B"), ("g@@a@@b", "a@@b")] {
-            assert_eq!(without_group(told.to_owned()), name);
         }
     }
 }

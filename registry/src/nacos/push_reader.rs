@@ -1,29 +1,30 @@
 //! Reads what a server pushes, in its order, and answers.
 //!
-//! Lists may be long. They are read one after the other, outside of the runtime's threads, while other pushes are answered:
-//! by those the server sees whether we live.
+//! Lists may be long. They are read one after the other, outside of the runtime's threads, while other pushes are answered
+//! however many wait: by those the server sees whether we live.
 
 use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::stream::{Stream, StreamExt};
-use tokio::sync::mpsc;
 
 use super::messages::{MessageHead, PushAnswer, SUCCESS, read_json};
 use super::payload::Payload;
+use super::pushed_head::PushedHead;
 use super::pushes::Pushes;
 use super::unread_list::hosts_in;
+use super::waiting_lists::WaitingLists;
 use crate::grpc::GrpcFailure;
 use crate::off_thread::off_thread_if_long;
 
 /// The kind of a push that has the list of a service.
 const LIST: &str = "NotifySubscriberRequest";
 
+/// The kind of its answer.
+const LIST_TAKEN: &str = "NotifySubscriberResponse";
+
 /// The kind of a push after which the server wants us to go.
 const RESET: &str = "ConnectResetRequest";
-
-/// Lists that wait to be read. If there are more, nothing is read until one was.
-const WAITING: usize = 4;
 
 /// Takes the pushes of one connection.
 pub(super) struct PushReader<'a, F> {
@@ -44,11 +45,11 @@ impl<'a, F: Fn(&str, &PushAnswer) -> Result<(), String>> PushReader<'a, F> {
         &self,
         pushed: impl Stream<Item = Result<Payload, GrpcFailure>>,
     ) -> String {
-        let (lists, waiting) = mpsc::channel(WAITING);
+        let waiting = WaitingLists::default();
         tokio::select! {
             biased;
-            why = self.receive(pushed, lists) => why,
-            why = self.read_lists(waiting) => why,
+            why = self.receive(pushed, &waiting) => why,
+            why = self.read_lists(&waiting) => why,
         }
     }
 
@@ -56,18 +57,16 @@ impl<'a, F: Fn(&str, &PushAnswer) -> Result<(), String>> PushReader<'a, F> {
     async fn receive(
         &self,
         pushed: impl Stream<Item = Result<Payload, GrpcFailure>>,
-        lists: mpsc::Sender<Payload>,
+        waiting: &WaitingLists,
     ) -> String {
         let mut pushed = pin!(pushed);
         loop {
             match pushed.next().await {
                 Some(Ok(list)) if list.kind() == LIST => {
-                    if lists.send(list).await.is_err() {
-                        return "nobody reads its lists".to_owned();
-                    }
+                    self.note(LIST, self.have_wait(&list, waiting));
                 }
                 Some(Ok(push)) => {
-                    self.note(&push, self.take(&push));
+                    self.note(push.kind(), self.take(&push));
                     if push.kind() == RESET {
                         return "it asked us to connect again, to spread its load".to_owned();
                     }
@@ -78,20 +77,28 @@ impl<'a, F: Fn(&str, &PushAnswer) -> Result<(), String>> PushReader<'a, F> {
         }
     }
 
+    /// Has a list wait to be read. One that it replaces is answered: it came, and there is a newer one.
+    fn have_wait(&self, list: &Payload, waiting: &WaitingLists) -> Result<(), String> {
+        let head = PushedHead::of(&list.json())?;
+        if !self.pushes.is_followed(&head.service) {
+            return self.succeed(LIST_TAKEN, head.id);
+        }
+        match waiting.put(head, list.json()) {
+            Some(replaced) => self.succeed(LIST_TAKEN, replaced.id),
+            None => Ok(()),
+        }
+    }
+
     /// Reads lists as they came.
-    async fn read_lists(&self, mut waiting: mpsc::Receiver<Payload>) -> String {
-        while let Some(push) = waiting.recv().await {
-            let (pushes, json) = (Arc::clone(self.pushes), push.json());
+    async fn read_lists(&self, waiting: &WaitingLists) -> String {
+        loop {
+            let (pushes, json) = (Arc::clone(self.pushes), waiting.next().await);
             let read = off_thread_if_long(hosts_in(&json), move || pushes.service(json)).await;
             match read {
-                Ok(read) => {
-                    let answered = read.and_then(|id| self.succeed("NotifySubscriberResponse", id));
-                    self.note(&push, answered);
-                }
+                Ok(read) => self.note(LIST, read.and_then(|id| self.succeed(LIST_TAKEN, id))),
                 Err(error) => return error.to_string(),
             }
         }
-        "it closed the stream".to_owned()
     }
 
     /// Takes a push that is no list.
@@ -119,11 +126,11 @@ impl<'a, F: Fn(&str, &PushAnswer) -> Result<(), String>> PushReader<'a, F> {
     }
 
     /// What is not understood has no answer.
-    fn note(&self, push: &Payload, taken: Result<(), String>) {
+    fn note(&self, kind: &str, taken: Result<(), String>) {
         if let Err(error) = taken {
             tracing::debug!(
                 target: "dubhe::registry",
-                registry = %self.registry, kind = push.kind(), error, "push not understood"
+                registry = %self.registry, kind, error, "push not understood"
             );
         }
     }
@@ -131,6 +138,7 @@ impl<'a, F: Fn(&str, &PushAnswer) -> Result<(), String>> PushReader<'a, F> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Mutex;
 
     use futures_util::stream;
@@ -158,14 +166,15 @@ mod tests {
     #[tokio::test]
     async fn a_long_push_is_read_beside_the_thread_and_in_its_order() {
         let pushes = Arc::new(Pushes::default());
-        let _followed = pushes.follow_service("a");
+        let _followed = ["a", "b"].map(|service| pushes.follow_service(service));
         let answered = Mutex::new(Vec::new());
         let answer = |_: &str, answer: &PushAnswer| {
             locked(&answered).push(answer.request_id.clone().unwrap());
             Ok(())
         };
         // It has to be read before the short one that follows, while the server looks whether we live.
-        let pushed = [list(1, 50_000), list(2, 1), push("ClientDetectionRequest", "alive")];
+        let short = list_of("b", 2, 1);
+        let pushed = [list(1, 50_000), short, push("ClientDetectionRequest", "alive")];
         let pushed = stream::iter(pushed.map(Ok)).chain(stream::pending());
         let reader = PushReader::new("nacos://here", &pushes, answer);
         let mut reading = pin!(reader.read_all(pushed));
@@ -179,8 +188,61 @@ mod tests {
         }
         assert_eq!(*locked(&answered), ["alive", "1", "2"]);
         assert!(turns > TURNS, "{turns} turns");
-        let newest = pushes.take_service("a").unwrap();
-        assert_eq!(newest.made_ms(), 2);
+        let made = ["a", "b"].map(|service| pushes.take_service(service).unwrap().made_ms());
+        assert_eq!(made, [1, 2]);
+    }
+
+    fn list_of(service: &str, time: u32, hosts: usize) -> Payload {
+        let json = String::from_utf8(list(time, hosts).json().to_vec()).unwrap();
+        Payload::new(LIST, "", json.replace("G@@a", service).into())
+    }
+
+    /// The ids of what is answered, in that order, until there are so many.
+    async fn answers(pushes: &Arc<Pushes>, pushed: Vec<Payload>, count: usize) -> Vec<String> {
+        let answered = Mutex::new(Vec::new());
+        let answer = |_: &str, answer: &PushAnswer| {
+            locked(&answered).push(answer.request_id.clone().unwrap());
+            Ok(())
+        };
+        let pushed = stream::iter(pushed.into_iter().map(Ok)).chain(stream::pending());
+        let reader = PushReader::new("nacos://here", pushes, answer);
+        let mut reading = pin!(reader.read_all(pushed));
+        while locked(&answered).len() < count {
+            tokio::select! {
+                biased;
+                why = &mut reading => panic!("{why}"),
+                () = yield_now() => {}
+            }
+        }
+        std::mem::take(&mut *locked(&answered))
+    }
+
+    #[tokio::test]
+    async fn however_many_lists_wait_a_look_whether_we_live_is_answered_at_once() {
+        let pushes = Arc::new(Pushes::default());
+        let followed: Vec<_> = (0..20).map(|of| pushes.follow_service(&format!("s{of}"))).collect();
+        let lists = (0..20).map(|of| list_of(&format!("G@@s{of}"), of, 5000));
+        let pushed = lists.chain([push("ClientDetectionRequest", "alive")]).collect();
+        let answered = answers(&pushes, pushed, 21).await;
+        assert_eq!(answered[0], "alive");
+        let in_order: Vec<_> = (0..20).map(|of| of.to_string()).collect();
+        assert_eq!(answered[1..], in_order);
+        assert_eq!(followed.len(), 20);
+    }
+
+    #[tokio::test]
+    async fn of_lists_of_a_service_that_wait_the_newest_alone_is_read_and_all_are_answered() {
+        let pushes = Arc::new(Pushes::default());
+        let _followed = pushes.follow_service("a");
+        let mut pushed: Vec<_> = (1..=100).map(|time| list(time, 500)).collect();
+        pushed.push(list_of("G@@nobody_follows_it", 101, 1));
+        pushed.push(push("ClientDetectionRequest", "alive"));
+        let answered = answers(&pushes, pushed, 102).await;
+        let alive = answered.iter().position(|id| id == "alive").unwrap();
+        assert!(alive >= 98, "those that a newer one replaces are answered when it comes");
+        assert_eq!(pushes.take_service("a").unwrap().made_ms(), 100);
+        let all: BTreeSet<_> = answered.into_iter().collect();
+        assert_eq!(all.len(), 102, "each once");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::messages::{ListHead, MessageHead, NacosService, WholeList, read_json};
+use super::messages::{ListHead, MessageHead, NacosService, WholeList, read_json, without_group};
 
 /// Bytes of a host that tells little of itself. Whoever provides a service of Dubbo takes several times as many; the
 /// fewest with which one can be read are about 75.
@@ -34,8 +34,7 @@ impl UnreadList {
 
     /// The name of its service, without the group.
     pub(super) fn service(&self) -> &str {
-        let name = self.head.name.as_deref().unwrap_or_default();
-        name.split_once("@@").map_or(name, |(_, name)| name)
+        without_group(self.head.name.as_deref().unwrap_or_default())
     }
 
     /// When the server made it, in milliseconds by its clock.
