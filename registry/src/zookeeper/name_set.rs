@@ -1,6 +1,7 @@
 //! Names that are known, in hardly more room than they have characters: there is one for each process that is listed.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Sorted names, each once, all in one text.
 #[derive(Default)]
@@ -33,28 +34,25 @@ impl NameSet {
         (0..self.len()).map(|at| self.at(at))
     }
 
-    /// Adds these names. It takes as long for one as for as many as there are.
-    pub(super) fn extend<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        let new: Vec<_> = names.filter(|name| !self.contains(name)).collect();
-        if new.is_empty() {
-            return;
+    /// The names of `known` and these; `known` itself if it has them all. It takes as long for one as for as many as there
+    /// are.
+    pub(super) fn joined(known: Option<&Arc<Self>>, names: &[&str]) -> Option<Arc<Self>> {
+        let is_new = |name: &&&str| !known.is_some_and(|known| known.contains(name));
+        let mut new = names.iter().filter(is_new).copied().peekable();
+        if new.peek().is_none() {
+            return known.cloned();
         }
-        let mut all: Vec<_> = self.iter().chain(new).collect();
+        let mut all: Vec<_> = known.iter().flat_map(|known| known.iter()).chain(new).collect();
         // Most of it is in order.
         all.sort();
         all.dedup();
-        *self = all.into_iter().collect();
+        Some(Arc::new(all.into_iter().collect()))
     }
 
-    /// Takes out the names for which `is_out` says so. It takes as long for one as for all.
-    pub(super) fn take_if(&mut self, is_out: impl Fn(&str) -> bool) -> Self {
-        if !self.iter().any(&is_out) {
-            return Self::default();
-        }
+    /// The names for which `is_out` says so, and the others. It takes as long for one as for all.
+    pub(super) fn parted(&self, is_out: impl Fn(&str) -> bool) -> (Self, Self) {
         let (out, kept) = self.iter().partition::<Vec<_>, _>(|name| is_out(name));
-        let out = out.into_iter().collect();
-        *self = kept.into_iter().collect();
-        out
+        (out.into_iter().collect(), kept.into_iter().collect())
     }
 
     fn at(&self, at: usize) -> &str {
@@ -95,18 +93,21 @@ mod tests {
     #[test]
     fn it_knows_what_a_set_of_texts_knows() {
         let mut random = StdRng::seed_from_u64(7);
-        let (mut names, mut expected) = (NameSet::default(), BTreeSet::<String>::new());
+        let (mut names, mut expected) = (Arc::<NameSet>::default(), BTreeSet::<String>::new());
         for _ in 0..2000 {
             let some: Vec<_> = (0..random.random_range(0..6))
                 .map(|_| "ab".repeat(random.random_range(0..9)))
                 .collect();
             if random.random() {
-                names.extend(some.iter().map(String::as_str));
+                let new: Vec<_> = some.iter().map(String::as_str).collect();
+                names = NameSet::joined(Some(&names), &new).unwrap();
                 expected.extend(some);
             } else {
                 let is_out = |name: &str| some.iter().any(|one| one == name);
                 let out: BTreeSet<_> = expected.extract_if(.., |name| is_out(name)).collect();
-                assert!(names.take_if(is_out).iter().eq(&out));
+                let (taken, kept) = names.parted(is_out);
+                assert!(taken.iter().eq(&out));
+                names = kept.into();
             }
             assert!(names.iter().eq(&expected) && names.len() == expected.len());
             for length in 0..9 {

@@ -19,8 +19,9 @@ use crate::lock::locked;
 pub(super) struct Watcher {
     told: Mutex<ToldChanges>,
     news: Notify,
-    /// The children whose values it watches.
-    children: Mutex<NameSet>,
+    /// The children whose values it watches, if any. They are replaced as a whole, so that nobody who looks waits for
+    /// who changes them.
+    children: Mutex<Option<Arc<NameSet>>>,
 }
 
 /// What a [`Watcher`] has been told.
@@ -57,12 +58,32 @@ impl Watcher {
 
     /// Whether it watches the value of this child, or has watched and not forgotten it.
     pub(super) fn has_child(&self, name: &str) -> bool {
-        locked(&self.children).contains(name)
+        locked(&self.children).as_ref().is_some_and(|children| children.contains(name))
     }
 
     /// Forgets the children whose watches have ended, and returns them.
     pub(super) fn forget_children(&self, has_ended: impl Fn(&str) -> bool) -> NameSet {
-        locked(&self.children).take_if(has_ended)
+        loop {
+            let Some(known) = self.children() else { return NameSet::default() };
+            let (ended, kept) = known.parted(&has_ended);
+            if ended.len() == 0 || self.replace_children(Some(&known), Some(kept.into())) {
+                return ended;
+            }
+        }
+    }
+
+    fn children(&self) -> Option<Arc<NameSet>> {
+        locked(&self.children).clone()
+    }
+
+    /// Puts `new` in the place of `known`, unless others are there by now; says whether it did.
+    fn replace_children(&self, known: Option<&Arc<NameSet>>, new: Option<Arc<NameSet>>) -> bool {
+        let mut children = locked(&self.children);
+        let is_same = children.as_ref().map(Arc::as_ptr) == known.map(Arc::as_ptr);
+        if is_same {
+            *children = new.filter(|new| new.len() > 0);
+        }
+        is_same
     }
 
     fn tell(&self, path: &Arc<str>) {
@@ -214,10 +235,18 @@ impl WatchTable {
         names: impl Iterator<Item = &'a str>,
         watcher: &Arc<Watcher>,
     ) {
-        let mut table = locked(&self.0);
-        table.of_children.enter(folder, watcher);
-        table.tell_end(watcher);
-        locked(&watcher.children).extend(names);
+        let names: Vec<_> = names.collect();
+        loop {
+            // Without the lock, as there may be many.
+            let known = watcher.children();
+            let all = NameSet::joined(known.as_ref(), &names);
+            let mut table = locked(&self.0);
+            table.of_children.enter(folder, watcher);
+            table.tell_end(watcher);
+            if watcher.replace_children(known.as_ref(), all) {
+                return;
+            }
+        }
     }
 
     /// Tells all watchers, and those who come later, that the connection has ended.
@@ -254,10 +283,11 @@ impl WatchTable {
         watcher: &Arc<Watcher>,
         unset: impl Fn(&str),
     ) {
-        let mut table = locked(&self.0);
-        table.of_children.leave(folder, watcher);
+        locked(&self.0).of_children.leave(folder, watcher);
         for name in watcher.forget_children(|_| true).iter() {
             let path = format!("{folder}/{name}");
+            // Locked for each: there may be many.
+            let table = locked(&self.0);
             if !table.has_value(&path) {
                 unset(&path);
             }
@@ -280,7 +310,7 @@ impl WatchTable {
     pub(super) fn len(&self) -> usize {
         let table = locked(&self.0);
         let here = table.here.each().map(|(_, paths)| paths.first.len());
-        let children = |watcher: &Arc<Watcher>| locked(&watcher.children).len();
+        let children = |watcher: &Arc<Watcher>| watcher.children().map_or(0, |names| names.len());
         here.iter().sum::<usize>() + table.of_children.all().map(children).sum::<usize>()
     }
 }
@@ -356,6 +386,22 @@ mod tests {
         assert_eq!(leave(&two), ["/a/b"]);
         table.leave(WatchKind::Value, "/a/c", &two, || {});
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn names_are_taken_on_while_the_table_is_open_to_others() {
+        let (table, watcher) = (WatchTable::default(), Arc::default());
+        let names = ["c", "a", "b", "a"].into_iter().inspect(|_| {
+            assert!(table.0.try_lock().is_ok(), "a long list holds up nobody");
+        });
+        table.enter_children(&path("/a"), names, &watcher);
+        table.enter_children(&path("/a"), ["b", "d"].into_iter(), &watcher);
+        let gone = watcher.forget_children(|name| {
+            assert!(watcher.children.try_lock().is_ok(), "nor does what goes");
+            name != "b"
+        });
+        assert_eq!(gone.iter().collect::<Vec<_>>(), ["a", "c", "d"]);
+        assert!(watcher.has_child("b") && table.len() == 1);
     }
 
     #[tokio::test]
