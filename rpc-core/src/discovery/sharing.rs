@@ -49,7 +49,8 @@ pub struct InstancePool {
 /// Finds a value again that somebody holds, so that it is held once. It holds none itself.
 ///
 /// Of a value that nobody holds any more its own room stays for a while, but not what it held in turn: those values
-/// are forgotten each time that the pool has grown by a quarter, and to 64 values at least.
+/// are forgotten each time that the pool has grown by a quarter, and to 64 values at least, or was asked for as many values
+/// as it knows. Whoever has a pool and asks it no more drops it.
 ///
 /// ```
 /// # extern crate rpc_core as dubhe;
@@ -65,7 +66,10 @@ pub struct WeakPool<T> {
     /// By a hash, keyed at random. Where two have the same, only the one that came last is found.
     known: HashMap<u64, Weak<T>>,
     hasher: RandomState,
+    /// How many it knew when it looked last for those that nobody holds any more.
     swept_at: usize,
+    /// How often it was asked since.
+    asked: usize,
 }
 
 /// The values that were seen last.
@@ -118,18 +122,29 @@ impl<T: PartialEq> WeakPool<T> {
         new: impl FnOnce(Arc<T>) -> Arc<T>,
     ) -> Arc<T> {
         let place = self.hasher.hash_one(place);
+        self.asked += 1;
+        if self.asked >= SMALL.max(self.swept_at) {
+            self.sweep();
+        }
         if let Some(known) = self.known.get(&place).and_then(Weak::upgrade)
             && known == value
         {
             return known;
         }
         if self.known.len() >= SMALL.max(self.swept_at + self.swept_at / 4) {
-            self.known.retain(|_, value| value.strong_count() > 0);
-            self.swept_at = self.known.len();
+            self.sweep();
         }
         let value = new(value);
         self.known.insert(place, Arc::downgrade(&value));
         value
+    }
+
+    /// Forgets what nobody holds any more, and gives its room back.
+    fn sweep(&mut self) {
+        self.known.retain(|_, value| value.strong_count() > 0);
+        (self.swept_at, self.asked) = (self.known.len(), 0);
+        // Twice of what there is, so that a pool that grows is not moved each time.
+        self.known.shrink_to(SMALL.max(2 * self.swept_at));
     }
 
     /// How many values it knows, with those that nobody holds any more and which it has not forgotten yet.
@@ -142,7 +157,7 @@ impl<T: PartialEq> WeakPool<T> {
 // Derived, it would ask for values that have a default.
 impl<T> Default for WeakPool<T> {
     fn default() -> Self {
-        Self { known: HashMap::new(), hasher: RandomState::new(), swept_at: 0 }
+        Self { known: HashMap::new(), hasher: RandomState::new(), swept_at: 0, asked: 0 }
     }
 }
 
@@ -277,6 +292,22 @@ mod tests {
             (0..1000).map(|n| pool.shared(instance("a:1", &format!("zone-{n}")))).collect();
         let again = pool.shared(instance("b:1", "zone-0"));
         assert!(Arc::ptr_eq(&held[0].metadata, &again.metadata), "what is held is known");
+    }
+
+    #[test]
+    fn the_room_of_what_nobody_holds_any_more_is_given_back() {
+        let mut pool = WeakPool::default();
+        let read = |pool: &mut WeakPool<u32>, values: std::ops::Range<u32>| -> Vec<_> {
+            values.map(|value| pool.shared(Arc::new(value))).collect()
+        };
+        let mut held = read(&mut pool, 0..10_000);
+        held.truncate(10);
+        // They are those that are held: none comes that is new.
+        for _ in 0..2000 {
+            assert_eq!(read(&mut pool, 0..10), held);
+        }
+        let room = pool.known.capacity();
+        assert!(pool.known() == 10 && room < 4 * SMALL, "{pool:?} has room for {room}");
     }
 
     #[test]
