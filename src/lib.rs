@@ -83,9 +83,9 @@ pub use rpc_core::transport::TransportAddr;
 pub use rpc_core::{
     AttemptLog, AttemptOutcome, AttemptRecord, Body, BoxInvoker, CallExtensions, CallId,
     ChannelState, Code, Codec, Codecs, Deadline, Delivery, Error, Extension, GateState, Instance,
-    Invocation, Invoker, Metadata, MetadataValue, Method, MethodKind, MethodMetrics, Metrics,
-    NodeResult, ParseServiceKeyError, Peer, Reply, ReplyMetadata, RequestId, Result, ServiceKey,
-    Source, Status, StreamSender, Streaming, Trouble,
+    Invocation, Invoker, LostRegistry, Metadata, MetadataValue, Method, MethodKind, MethodMetrics,
+    Metrics, NodeResult, ParseServiceKeyError, Peer, Reply, ReplyMetadata, RequestId, Result,
+    ServiceKey, Source, Status, StreamSender, Streaming, Trouble,
 };
 pub use rpc_macros::{error, message, service};
 

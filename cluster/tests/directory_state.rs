@@ -44,7 +44,7 @@ async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, Arc::new(net), options);
     assert_eq!(directory.state().to_string(), "live");
-    let lost = Trouble { error: "connection refused".into(), since: Instant::now() };
+    let lost = Trouble::new("connection refused", Instant::now());
     trouble.send_replace(Some(lost));
     advance(Duration::from_secs(12)).await;
     let told = directory.state().to_string();
@@ -69,19 +69,25 @@ async fn of_several_registries_those_that_are_lost_are_named() {
     let subscription = Subscription::new(snapshots, ()).of_registry(all, troubled);
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, Arc::new(net), options);
-    for (error, why) in [
+    let moved = ("dubhe://b:1", "it has moved; dubhe://c:1: see there");
+    for (lost, why) in [
         (
-            "dubhe://b:1: cannot connect; is it running?",
-            "the others of its registries list none, registry dubhe://b:1 is lost (cannot connect; is it \
-             running?) and its last list was empty",
+            vec![moved],
+            "the others of its registries list none, registry dubhe://b:1 is lost (it has moved; \
+             dubhe://c:1: see there) and its last list was empty",
         ),
         (
-            "dubhe://b:1: cannot connect; dubhe://c:1: no answer",
-            "several of its registries are lost (dubhe://b:1: cannot connect; dubhe://c:1: no answer) and \
-             its last list was empty",
+            vec![moved, ("dubhe://c:1", "no answer")],
+            "several of its registries are lost (dubhe://b:1: it has moved; dubhe://c:1: see there; \
+             dubhe://c:1: no answer) and its last list was empty",
         ),
     ] {
-        trouble.send_replace(Some(Trouble { error: error.into(), since: Instant::now() }));
+        let of = |(address, error): (&str, &str)| {
+            (Arc::from(address), Trouble::new(error, Instant::now()))
+        };
+        let lost: Vec<(Arc<str>, Trouble)> = lost.into_iter().map(of).collect();
+        let lost = lost.iter().map(|(address, trouble)| (address, trouble));
+        trouble.send_replace(Trouble::of_several(lost));
         settle().await;
         let told = directory.no_instance().to_string();
         assert!(told.contains(why), "{told}");

@@ -62,9 +62,6 @@ pub fn several(mut registries: Vec<Arc<dyn Registry>>) -> Result<Arc<dyn Registr
     }
 }
 
-/// How many registries that are lost a trouble names.
-const NAMED: usize = 3;
-
 /// The registries behind one; never empty.
 #[derive(Debug)]
 struct Several {
@@ -351,16 +348,9 @@ fn union(seen: &[Seen]) -> Snapshot {
     }
 }
 
-/// The troubles of the registries that are lost as one: each with the address, in their order, since the
-/// first was lost.
+/// The troubles of the registries that are lost as one, in their order.
 fn all_troubles(seen: &[Seen]) -> Option<Trouble> {
-    let troubled = || seen.iter().filter_map(|one| Some((&one.registry, one.trouble.as_ref()?)));
-    let since = troubled().map(|(_, trouble)| trouble.since).min()?;
-    let told = troubled().map(|(registry, trouble)| format!("{registry}: {}", trouble.error));
-    let mut told: Vec<String> = told.collect();
-    let more = told.split_off(NAMED.min(told.len())).len();
-    told.extend((more > 0).then(|| format!("and {more} more")));
-    Some(Trouble { error: told.join("; ").into(), since })
+    Trouble::of_several(seen.iter().filter_map(|one| Some((&one.registry, one.trouble.as_ref()?))))
 }
 
 /// The followers of the registries; held by the merged subscription, so that lists outlive the
@@ -448,7 +438,7 @@ impl Follower {
 
     /// The list is not confirmed any more, for this reason.
     fn doubt(&self, error: &str) {
-        let trouble = Trouble { error: error.into(), since: Instant::now() };
+        let trouble = Trouble::new(error, Instant::now());
         self.note(Seen { trouble: Some(trouble), ..Seen::of(&self.member) });
         self.merged.publish();
     }
@@ -483,8 +473,7 @@ mod tests {
         let empty = || seen(Snapshot::new(Vec::new(), Source::Live), None);
         let both = [empty(), seen(Snapshot::pending(), None)];
         assert_eq!(union(&both).source, Source::Pending);
-        let error = Error::unreachable("lost").to_string().into();
-        let trouble = Trouble { error, since: Instant::now() };
+        let trouble = Trouble::new(Error::unreachable("lost").to_string(), Instant::now());
         let lost = [empty(), seen(Snapshot::pending(), Some(trouble))];
         assert_eq!(union(&lost).source, Source::Live);
     }
@@ -494,7 +483,7 @@ mod tests {
         let lost = |at| {
             let registry = Arc::from(format!("r{at}"));
             let since = Instant::now() - Duration::from_secs(at);
-            let trouble = Some(Trouble { error: "cannot connect".into(), since });
+            let trouble = Some(Trouble::new("cannot connect", since));
             Seen { registry, trouble, ..seen(Snapshot::pending(), None) }
         };
         assert_eq!(all_troubles(&[seen(Snapshot::pending(), None)]), None);
@@ -502,6 +491,8 @@ mod tests {
         let trouble = all_troubles(&all).unwrap();
         let named = "r1: cannot connect; r2: cannot connect; r3: cannot connect; and 2 more";
         assert_eq!((&*trouble.error, trouble.since.elapsed()), (named, Duration::from_secs(5)));
+        let lost: Vec<_> = trouble.lost.iter().map(|one| (&*one.address, &*one.error)).collect();
+        assert_eq!(lost, ["r1", "r2", "r3", "r4", "r5"].map(|address| (address, "cannot connect")));
     }
 
     #[tokio::test]

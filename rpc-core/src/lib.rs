@@ -69,7 +69,8 @@ pub use self::channel::{Channel, ChannelState, Connector};
 pub use self::codec::{Codec, Codecs};
 pub use self::deadline::Deadline;
 pub use self::discovery::{
-    Held, Instance, InstancePool, Snapshot, Source, Subscription, Trouble, WeakPool, ZONE, hold,
+    Held, Instance, InstancePool, LostRegistry, Snapshot, Source, Subscription, Trouble, WeakPool,
+    ZONE, hold,
 };
 pub use self::error::{Error, nearest, nearest_service};
 pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};

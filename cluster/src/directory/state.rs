@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Delivery, Instance, Source, Status, Trouble};
+use rpc_core::{Delivery, Instance, LostRegistry, Source, Status, Trouble};
 
 use super::Directory;
 
@@ -139,23 +139,14 @@ impl DirectoryState {
 
     /// The registry that is lost, and why.
     fn lost(&self) -> Option<String> {
-        let error = &*self.trouble.as_ref()?.error;
-        let named = error.split("; ").filter(|part| self.of_one(part).is_some()).count();
-        Some(match self.of_one(error) {
-            Some(_) if named > 1 => format!("several of its registries are lost ({error})"),
-            Some((one, why)) => {
-                format!("the others of its registries list none, registry {one} is lost ({why})")
-            }
-            None => format!("{} is lost ({error})", self.registry()),
+        let Trouble { error, lost, .. } = self.trouble.as_ref()?;
+        Some(match &**lost {
+            [] => format!("{} is lost ({error})", self.registry()),
+            [LostRegistry { address, error }] => format!(
+                "the others of its registries list none, registry {address} is lost ({error})"
+            ),
+            [..] => format!("several of its registries are lost ({error})"),
         })
-    }
-
-    /// The registry that a trouble begins with, and the rest: of several, each that is lost is named so.
-    fn of_one<'a>(&'a self, trouble: &'a str) -> Option<(&'a str, &'a str)> {
-        let several = self.registry.split(" and ").filter(|_| self.registry.contains(" and "));
-        let found =
-            several.filter_map(|one| Some((one, trouble.strip_prefix(one)?.strip_prefix(": ")?)));
-        found.last()
     }
 
     /// Why the list has no instance to call, and the remedy. The time is only in the state, so that

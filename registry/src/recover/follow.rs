@@ -105,7 +105,7 @@ impl<V> Ends<V> {
     pub(super) fn doubt(&self, why: &str) {
         self.trouble.send_if_modified(|trouble| {
             let since = trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
-            let present = Some(Trouble { error: why.into(), since });
+            let present = Some(Trouble::new(why, since));
             let is_news = *trouble != present;
             *trouble = present;
             is_news

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::hold::{Held, hold};
 pub use self::sharing::{InstancePool, WeakPool};
-pub use self::subscription::{Subscription, Trouble};
+pub use self::subscription::{LostRegistry, Subscription, Trouble};
 use crate::service_key::ServiceKey;
 
 /// Where an instance's metadata says in which zone it runs; Dubbo's name.

@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 use super::Snapshot;
 
+/// How many registries that are lost a trouble names.
+const NAMED: usize = 3;
+
 /// The reason why a registry cannot be heard at present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
@@ -19,6 +22,49 @@ pub struct Trouble {
     pub error: Arc<str>,
     /// When the registry was lost, or was first found not to answer.
     pub since: Instant,
+    /// Of several registries that act as one, those that are lost, in their order; empty for a single one. The error
+    /// names them, too, as far as it has room.
+    pub lost: Arc<[LostRegistry]>,
+}
+
+/// One of several registries, which cannot be heard at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostRegistry {
+    /// Its address.
+    pub address: Arc<str>,
+    /// As that of [`Trouble`].
+    pub error: Arc<str>,
+}
+
+impl Trouble {
+    /// That of a single registry.
+    #[must_use]
+    pub fn new(error: impl Into<Arc<str>>, since: Instant) -> Self {
+        Self { error: error.into(), since, lost: Arc::default() }
+    }
+
+    /// That of several registries that act as one, by the address and the trouble of each that is lost; `None` if none is.
+    /// It began with the first, and its error names up to three.
+    #[must_use]
+    pub fn of_several<'a>(
+        lost: impl IntoIterator<Item = (&'a Arc<str>, &'a Self)>,
+    ) -> Option<Self> {
+        let lost: Vec<_> = lost.into_iter().collect();
+        let since = lost.iter().map(|(_, trouble)| trouble.since).min()?;
+        let told = lost.iter().map(|(address, trouble)| format!("{address}: {}", trouble.error));
+        let more = lost.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let told: Vec<String> = told.take(NAMED).chain(more).collect();
+        let of = |(address, trouble): (&Arc<str>, &Self)| LostRegistry {
+            address: Arc::clone(address),
+            error: Arc::clone(&trouble.error),
+        };
+        Some(Self {
+            error: told.join("; ").into(),
+            since,
+            lost: lost.into_iter().map(of).collect(),
+        })
+    }
 }
 
 impl fmt::Display for Trouble {
