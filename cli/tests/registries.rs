@@ -300,3 +300,5 @@ fn post(address: &str, path: &str, body: &str) {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.lines().next().unwrap().contains("200"), "{path}: {answer}");
 }
+        let told = seen.iter().filter(|check| check["result"] == "fail").count();
+        assert_eq!(told, 1, "{seen:#?}");

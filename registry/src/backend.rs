@@ -154,6 +154,13 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Whether one of its [`servers`](Self::servers) is where sessions are opened, so that tools open none where all
+    /// of those have failed; `true` by default. Other things may be done at others, such as logins.
+    fn opens_sessions(&self, server: &str) -> bool {
+        let _ = server;
+        true
+    }
+
     /// Looks at one of its [`servers`](Self::servers), for tools: opens a session there and ends it, and
     /// says what the server tells of itself, such as its version (`server`), its clock (`clock`), and
     /// whom it takes us for (`login`). Says nothing by default.

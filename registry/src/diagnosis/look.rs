@@ -59,7 +59,9 @@ impl Look<'_> {
         });
         let found = join_all(looks).await;
         let needed = servers.iter().zip(&found);
-        let mut needed = needed.filter(|(server, _)| self.backend.unneeded(server).is_none());
+        let mut needed = needed.filter(|(server, _)| {
+            self.backend.opens_sessions(server) && self.backend.unneeded(server).is_none()
+        });
         let is_open =
             found.is_empty() || needed.any(|(_, of_one)| !of_one.iter().any(Diagnosis::has_failed));
         let mut found = found.concat();
@@ -223,6 +225,8 @@ mod tests {
         own: Option<Diagnosis>,
         /// A server that nothing needs.
         needless: Option<String>,
+        /// A server where no session is opened, and nothing is wrong.
+        for_logins: Option<String>,
     }
 
     impl Played {
@@ -252,10 +256,20 @@ mod tests {
 
         async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
             self.almost(OPEN).await;
-            Ok(Arc::new(self.clone()))
+            match &self.trouble {
+                Some(trouble) if trouble.is_refused() => Err(trouble.clone()),
+                _ => Ok(Arc::new(self.clone())),
+            }
         }
 
-        async fn examine(&self, _: &str) -> Result<Vec<Diagnosis>, Error> {
+        fn opens_sessions(&self, server: &str) -> bool {
+            self.for_logins.as_deref() != Some(server)
+        }
+
+        async fn examine(&self, server: &str) -> Result<Vec<Diagnosis>, Error> {
+            if !self.opens_sessions(server) {
+                return Ok(Vec::new());
+            }
             if let Some(trouble) = &self.trouble {
                 self.endless().await;
                 return Err(trouble.clone());
@@ -334,6 +348,20 @@ mod tests {
             assert!(took < Duration::from_secs(10), "{took:?}");
             assert!(found.iter().any(|found| found.seen.contains(expected)), "{found:#?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_login_that_fails_is_told_once_also_where_logins_have_a_port_of_their_own() {
+        let ((_sessions, server), (_logins, logins)) = (accepting(), accepting());
+        let refused = Played {
+            servers: vec![logins.clone(), server],
+            trouble: Some(Error::refused("registry played://: it refuses the user")),
+            for_logins: Some(logins),
+            ..Played::default()
+        };
+        let found = diagnose(&refused).await;
+        assert_eq!(result_of(&found, "login"), [CheckResult::Fail], "{found:#?}");
+        assert_eq!(result_of(&found, "session"), [CheckResult::Skip], "{found:#?}");
     }
 
     #[tokio::test]

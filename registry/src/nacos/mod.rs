@@ -147,10 +147,13 @@ impl Backend for Nacos {
     }
 
     /// Lists and registrations go by gRPC, and logins alone by HTTP.
+    fn opens_sessions(&self, address: &str) -> bool {
+        self.servers.iter().any(|server| server.grpc == address)
+    }
+
     fn unneeded(&self, address: &str) -> Option<String> {
-        let is_grpc = self.servers.iter().any(|server| server.grpc == address);
         let why = "nothing is to be done: only logins need it, and the address has no user";
-        (!is_grpc && self.login.user.is_empty()).then(|| why.to_owned())
+        (!self.opens_sessions(address) && self.login.user.is_empty()).then(|| why.to_owned())
     }
 
     fn pace(&self) -> Pace {
