@@ -6,6 +6,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dubhe::Consumer;
@@ -15,6 +16,8 @@ use servers::{
     ZooKeeperServer, nacos_http,
 };
 use support::{PATIENCE, Stock as _, StockClient, consumer, late_provider as provider, with};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
 
 /// The checks of `dubhe doctor`, which ends with `code`.
 async fn doctor(registry: &str, args: &[&str], code: i32) -> Vec<Value> {
@@ -94,6 +97,73 @@ async fn who_calls(registry: &str) -> (Consumer, StockClient) {
     assert!(table.starts_with("CONSUMER   APPLICATION  PID"), "{}", run.out);
     assert!(table.contains("127.0.0.1  till "), "{}", run.out);
     (consumer, stock)
+}
+
+/// A way to a server, which hears what goes there.
+struct HeardWay {
+    address: String,
+    /// Of each connection.
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    _ways: JoinSet<()>,
+}
+
+impl HeardWay {
+    async fn to(server: String) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, heard) = (listener.local_addr().unwrap().to_string(), Arc::default());
+        let ears = Arc::clone(&heard);
+        let accepting = async move {
+            let mut ways = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                ways.spawn(lead(near, server.clone(), Arc::clone(&ears)));
+            }
+        };
+        Self { address, heard, _ways: JoinSet::from_iter([accepting]) }
+    }
+
+    /// Whether these bytes went to the server since this was asked last.
+    fn has_heard(&self, bytes: &[u8]) -> bool {
+        let mut heard = self.heard.lock().unwrap();
+        let has = heard.iter().any(|heard| heard.windows(bytes.len()).any(|part| part == bytes));
+        heard.iter_mut().for_each(Vec::clear);
+        has
+    }
+}
+
+/// Carries both ways until one of them ends.
+async fn lead(mut near: tokio::net::TcpStream, server: String, ears: Arc<Mutex<Vec<Vec<u8>>>>) {
+    let mut far = tokio::net::TcpStream::connect(server).await.unwrap();
+    let at = {
+        let mut ears = ears.lock().unwrap();
+        ears.push(Vec::new());
+        ears.len() - 1
+    };
+    let ((mut asks, mut hears), (mut answers, mut told)) = (near.split(), far.split());
+    let there = async {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(read @ 1..) = asks.read(&mut buffer).await {
+            ears.lock().unwrap()[at].extend_from_slice(&buffer[..read]);
+            if told.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = there => {}
+        _ = tokio::io::copy(&mut answers, &mut hears) => {}
+    }
+}
+
+#[tokio::test]
+async fn doctor_does_not_ask_for_consumers_as_ls_does() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let _provider = provider(&format!("etcd://{}", etcd.address())).await;
+    let way = HeardWay::to(etcd.address()).await;
+    let registry = format!("etcd://{}?register-consumer=false", way.address);
+    with(&registry, &["ls", "test.Stock"]).await.code(0);
+    assert!(way.has_heard(b"/dubbo/test.Stock/consumers"));
+    doctor(&registry, &["test.Stock"], 0).await;
+    assert!(!way.has_heard(b"/dubbo/test.Stock/consumers"));
 }
 
 #[tokio::test]
@@ -256,6 +326,8 @@ async fn a_wrong_password_of_nacos_is_a_failed_login() {
         let seen = doctor(&registry(login), &["test.Stock"], 1).await;
         let failed = has(&seen, "login", "fail", expected);
         assert!(failed["remedy"].as_str().unwrap().contains(remedy), "{failed}");
+        let told = seen.iter().filter(|check| check["result"] == "fail").count();
+        assert_eq!(told, 1, "{seen:#?}");
         assert!(!format!("{seen:?}").contains("guess"), "{seen:#?}");
         has(&seen, "port", "ok", "accepts");
         has(&seen, "registered", "skip", "no registry opens a session");
@@ -300,5 +372,3 @@ fn post(address: &str, path: &str, body: &str) {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.lines().next().unwrap().contains("200"), "{path}: {answer}");
 }
-        let told = seen.iter().filter(|check| check["result"] == "fail").count();
-        assert_eq!(told, 1, "{seen:#?}");
