@@ -3,12 +3,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::process::{Failure, cargo, program, run as run_program, target};
+use crate::process::{Failure, RunningProgram, cargo, program, run as run_program, target};
 
 /// How long a provider may take until it says that it is ready, and until it has gone.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,9 +112,10 @@ fn run_at(mut server: Server, arguments: &[&str]) -> Result<(), Failure> {
     command.args(&QUICKSTART_AT[1..]).arg(&server.url).args(arguments);
     command.stdout(Stdio::piped());
     let failed = |error: std::io::Error| Failure::new(format!("the quickstart: {error}"));
-    let mut child = command.spawn().map_err(failed)?;
+    let mut quickstart = RunningProgram(command.spawn().map_err(failed)?);
+    let output = quickstart.0.stdout.take();
     let (mut is_one_dead, mut alive, mut kept) = (false, 0, 0);
-    for line in child.stdout.take().into_iter().flat_map(|output| BufReader::new(output).lines()) {
+    for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
         let line = line.map_err(failed)?;
         println!("{line}");
         is_one_dead |= line.starts_with(">>> kill -9 provider");
@@ -130,7 +131,7 @@ fn run_at(mut server: Server, arguments: &[&str]) -> Result<(), Failure> {
             }
         }
     }
-    let status = child.wait().map_err(failed)?;
+    let status = quickstart.0.wait().map_err(failed)?;
     match status.success() {
         true if kept == DEAD => Ok(()),
         true => Err(Failure::new("the quickstart did not notice that its registry was away")),
@@ -165,7 +166,7 @@ fn built(name: &str) -> Command {
 /// again by a word there.
 struct Server {
     url: String,
-    child: Child,
+    program: RunningProgram,
 }
 
 impl Server {
@@ -175,16 +176,20 @@ impl Server {
         let mut command = built("serve");
         command.envs(places.iter().copied());
         let child = command.arg(name).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.map_err(|error| failed(error.to_string()))?;
+        let program = RunningProgram(child.map_err(|error| failed(error.to_string()))?);
+        let mut server = Self { url: String::new(), program };
         let mut line = String::new();
-        if let Some(output) = child.stdout.take() {
+        if let Some(output) = server.program.0.stdout.take() {
             BufReader::new(output)
                 .read_line(&mut line)
                 .map_err(|error| failed(error.to_string()))?;
         }
         match line.trim_end().strip_prefix("ready ") {
-            Some(url) => Ok(Some(Self { url: url.to_owned(), child })),
-            None => match child.wait() {
+            Some(url) => {
+                url.clone_into(&mut server.url);
+                Ok(Some(server))
+            }
+            None => match server.program.0.wait() {
                 Ok(status) if status.success() => Ok(None),
                 _ => Err(failed("see above".to_owned())),
             },
@@ -192,7 +197,7 @@ impl Server {
     }
 
     fn tell(&mut self, word: &str) -> std::io::Result<()> {
-        match &mut self.child.stdin {
+        match &mut self.program.0.stdin {
             Some(input) => writeln!(input, "{word}"),
             None => Ok(()),
         }
@@ -201,15 +206,16 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
+        // It ends the servers before it ends itself.
+        drop(self.program.0.stdin.take());
+        let _ = self.program.0.wait();
     }
 }
 
-/// A running provider; killed when it is dropped.
+/// A running provider.
 struct Provider {
     name: &'static str,
-    child: Child,
+    program: RunningProgram,
 }
 
 impl Provider {
@@ -217,9 +223,9 @@ impl Provider {
         let mut command = built(name);
         let child = command.stdout(Stdio::piped()).spawn();
         let child = child.map_err(|error| Failure::new(format!("cannot start {name}: {error}")))?;
-        let mut provider = Self { name, child };
+        let mut provider = Self { name, program: RunningProgram(child) };
         let (said, heard) = mpsc::sync_channel(1);
-        let output = provider.child.stdout.take();
+        let output = provider.program.0.stdout.take();
         // Ends with the provider, whose output it also keeps from filling its pipe.
         thread::spawn(move || {
             for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
@@ -238,12 +244,12 @@ impl Provider {
 
     /// Asks it to go, and expects that it does so by itself and successfully.
     fn stop(mut self) -> Result<(), Failure> {
-        let (name, pid) = (self.name, self.child.id().to_string());
+        let (name, pid) = (self.name, self.program.0.id().to_string());
         run_program(program("kill").args(["-TERM", &pid]))?;
         let step = Duration::from_millis(50);
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {
-            match self.child.try_wait() {
+            match self.program.0.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(()),
                 Ok(Some(status)) => {
                     return Err(Failure::new(format!("{name} did not go politely: {status}")));
@@ -254,13 +260,5 @@ impl Provider {
             waited += step;
         }
         Err(Failure::new(format!("{name} still runs {PATIENCE:?} after SIGTERM")))
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        // Both fail only if it has gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

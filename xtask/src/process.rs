@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 /// Why a command of ours did not succeed; the message names the remedy where there is one.
 #[derive(Debug)]
@@ -58,6 +58,18 @@ pub(crate) fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command
     command
 }
 
+/// A program that runs meanwhile; it is killed when this is dropped, also where something before its end has failed.
+#[derive(Debug)]
+pub(crate) struct RunningProgram(pub(crate) Child);
+
+impl Drop for RunningProgram {
+    fn drop(&mut self) {
+        // Both fail only if it has gone already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Shows the command, runs it and waits for it.
 pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     let shown = show(command);
@@ -76,4 +88,21 @@ fn show(command: &Command) -> String {
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = std::iter::once(name).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    #[test]
+    fn a_program_ends_with_its_owner() {
+        let child = program("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut running = RunningProgram(child);
+        // It would run as long as it has an input.
+        let (_input, output) = (running.0.stdin.take(), running.0.stdout.take());
+        drop(running);
+        assert_eq!(std::io::read_to_string(output.unwrap()).unwrap(), "");
+    }
 }
