@@ -16,7 +16,7 @@ const UNSAID: u32 = u32::MAX;
 /// A [`ServiceInstance`] that takes little memory.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ProcessRecord {
-    alike: Arc<RecordKind>,
+    common: Arc<CommonRecord>,
     /// Its host, and the values of [`OF_PROCESS`].
     text: Box<str>,
     host_end: u32,
@@ -27,21 +27,21 @@ pub(crate) struct ProcessRecord {
 
 /// What the processes of one revision say alike.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct RecordKind {
+struct CommonRecord {
     application: String,
     metadata: FixedTexts,
     services: Option<Arc<MetadataInfo>>,
 }
 
-/// The kinds of records that somebody holds.
+/// Finds again what records say alike, as long as somebody holds such a record.
 #[derive(Debug, Default)]
-pub(crate) struct RecordKinds(WeakPool<RecordKind>);
+pub(crate) struct RecordPool(WeakPool<CommonRecord>);
 
 // === impl ProcessRecord ===
 
 impl ProcessRecord {
     /// What `record` says; `None` if it is longer than any record that servers take.
-    pub(crate) fn new(record: ServiceInstance, kinds: &mut RecordKinds) -> Option<Self> {
+    pub(crate) fn new(record: ServiceInstance, pool: &mut RecordPool) -> Option<Self> {
         let ServiceInstance { application, host, port, mut metadata, services, .. } = record;
         let mut text = host;
         let host_end = u32::try_from(text.len()).ok()?;
@@ -52,14 +52,14 @@ impl ProcessRecord {
                 *end = u32::try_from(text.len()).ok().filter(|end| *end != UNSAID)?;
             }
         }
-        let alike = RecordKind { application, metadata: metadata.into(), services };
-        let alike = kinds.0.shared(Arc::new(alike));
-        Some(Self { alike, text: text.into(), host_end, ends, port })
+        let common = CommonRecord { application, metadata: metadata.into(), services };
+        let common = pool.0.shared(Arc::new(common));
+        Some(Self { common, text: text.into(), host_end, ends, port })
     }
 
     /// The record. When it was registered is not kept.
     pub(crate) fn whole(&self) -> ServiceInstance {
-        let RecordKind { application, metadata, services } = &*self.alike;
+        let CommonRecord { application, metadata, services } = &*self.common;
         let said = metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut metadata: BTreeMap<_, _> = said.collect();
         let mut start = self.host_end;
@@ -83,17 +83,17 @@ impl ProcessRecord {
 
     /// As that of a [`ServiceInstance`].
     pub(crate) fn revision(&self) -> Option<&str> {
-        service_instance::revision_of(|key| self.alike.metadata.get(key))
+        service_instance::revision_of(|key| self.common.metadata.get(key))
     }
 
     /// As that of a [`ServiceInstance`].
     pub(crate) fn has_remote_metadata(&self) -> bool {
-        service_instance::is_remote(|key| self.alike.metadata.get(key))
+        service_instance::is_remote(|key| self.common.metadata.get(key))
     }
 
     /// Whether it holds its services itself.
     pub(crate) fn has_services(&self) -> bool {
-        self.alike.services.is_some()
+        self.common.services.is_some()
     }
 }
 
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_as_it_was() {
-        let kinds = &mut RecordKinds::default();
+        let pool = &mut RecordPool::default();
         for metadata in [
             &[][..],
             &[("timestamp", "")],
@@ -117,7 +117,7 @@ mod tests {
         ] {
             for host in ["", "10.0.0.1", "fe80::1"] {
                 let whole = record(host, metadata);
-                let held = ProcessRecord::new(whole.clone(), kinds).unwrap();
+                let held = ProcessRecord::new(whole.clone(), pool).unwrap();
                 assert_eq!((held.whole(), held.revision()), (whole.clone(), whole.revision()));
             }
         }
@@ -125,15 +125,15 @@ mod tests {
 
     #[test]
     fn what_records_say_alike_is_held_once_and_no_longer_than_it_is_held() {
-        let kinds = &mut RecordKinds::default();
+        let pool = &mut RecordPool::default();
         let mut read = |id: &str, revision: &str| {
             let metadata = [("dubhe.id", id), ("dubbo.metadata.revision", revision)];
-            ProcessRecord::new(record("h", &metadata), kinds).unwrap()
+            ProcessRecord::new(record("h", &metadata), pool).unwrap()
         };
         let (one, other) = (read("1", "r"), read("2", "r"));
-        assert!(Arc::ptr_eq(&one.alike, &other.alike));
-        let alike = Arc::downgrade(&one.alike);
+        assert!(Arc::ptr_eq(&one.common, &other.common));
+        let common = Arc::downgrade(&one.common);
         drop((one, other));
-        assert!(alike.upgrade().is_none());
+        assert!(common.upgrade().is_none());
     }
 }

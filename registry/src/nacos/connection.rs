@@ -80,10 +80,11 @@ struct Shared {
     end: watch::Sender<Option<String>>,
 }
 
-/// What came of a request that was answered.
-enum Answered<T> {
-    /// What was read of the answer.
+/// The answer of a server.
+enum NacosAnswer<T> {
+    /// What was read of one that says yes.
     Read(T),
+    /// One that says no.
     Refused(MessageHead),
 }
 
@@ -209,16 +210,16 @@ impl Shared {
         let reading = move || {
             let head: MessageHead = read_json(&json)?;
             match head.is_success() {
-                true => read(head, json).map(Answered::Read),
-                false => Ok(Answered::Refused(head)),
+                true => read(head, json).map(NacosAnswer::Read),
+                false => Ok(NacosAnswer::Refused(head)),
             }
         };
         let items = hosts_in(&answer.json());
-        let answered: Result<Answered<T>, String> =
+        let answered: Result<NacosAnswer<T>, String> =
             off_thread_if_long(items, reading).await.map_err(NacosRefusal::silent)?;
         match answered.map_err(NacosRefusal::silent)? {
-            Answered::Read(answer) => Ok(answer),
-            Answered::Refused(head) => {
+            NacosAnswer::Read(answer) => Ok(answer),
+            NacosAnswer::Refused(head) => {
                 if head.error_code == code::UNREGISTERED {
                     self.finish("it has forgotten this connection".to_owned());
                 }

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::super::metadata_info::MetadataInfo;
 use super::super::node_feed::NodeNews;
-use super::super::process_record::{ProcessRecord, RecordKinds};
+use super::super::process_record::{ProcessRecord, RecordPool};
 use super::super::service_instance::ServiceInstance;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::metadata::MetadataReader;
@@ -55,7 +55,7 @@ pub(super) struct ProcessReader {
 #[derive(Default)]
 struct ProcessNodes {
     read: ReadNodes<ProcessNode>,
-    kinds: RecordKinds,
+    pool: RecordPool,
 }
 
 /// What a node of an application means.
@@ -201,12 +201,12 @@ impl ProcessNodes {
             nodes.retain(|node| is_process(&node.name));
         }
         news.changes.retain(|name, _| is_process(name));
-        let Self { read, kinds } = self;
+        let Self { read, pool } = self;
         let hasher = read.hasher();
         read.take_on(news, |node, known| {
             let value = hasher.hash_one(&*node.value);
             let is_new = known.is_none_or(|known| known.value != value);
-            is_new.then(|| ProcessNode::read(application, node, value, known, kinds))
+            is_new.then(|| ProcessNode::read(application, node, value, known, pool))
         })
     }
 
@@ -254,10 +254,10 @@ impl ProcessNode {
         node: &TreeNode,
         value: u64,
         known: Option<&Self>,
-        kinds: &mut RecordKinds,
+        pool: &mut RecordPool,
     ) -> Self {
         let record = match ServiceInstance::from_json(&node.value) {
-            Ok(Some(record)) if record.revision().is_some() => ProcessRecord::new(record, kinds),
+            Ok(Some(record)) if record.revision().is_some() => ProcessRecord::new(record, pool),
             // It is switched off, or serves nothing.
             Ok(_) => None,
             Err(why) => {
