@@ -61,7 +61,16 @@ async fn every_subcommand_works(registry: &str, server: &str) {
 
 /// The consumer is listed although nobody serves what it calls.
 async fn who_waits(registry: &str) {
-    let run = with(registry, &["ls", "test.Stock"]).await.code(0);
+    let gone = async {
+        loop {
+            // Nacos lists who has gone for a moment yet.
+            let run = with(registry, &["ls", "test.Stock"]).await.code(0);
+            if run.out.starts_with("no provider") {
+                return run;
+            }
+        }
+    };
+    let run = tokio::time::timeout(PATIENCE, gone).await.unwrap();
     let text = "no provider\n\nCONSUMER   APPLICATION  PID";
     assert!(run.out.starts_with(text) && run.out.contains("127.0.0.1  till "), "{}", run.out);
     run.says("no instance of test.Stock");
