@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rpc_core::{Error, Instance, ServiceKey};
@@ -194,11 +195,28 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The registrations and subscriptions that this process wants at present.
+/// What this process wants of a session; by default that of a reader at the usual pace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Demand {
     /// Whether it has an instance to register, and is not only a reader.
     pub provides: bool,
+    /// How long lists and registrations go unchecked at the longest ([`Pace::reconcile`](crate::Pace)): a session that
+    /// checks something once for several who ask does so as often.
+    pub reconcile: Duration,
+}
+
+impl Demand {
+    /// How long something that was checked need not be checked again for whoever asks. It is shorter than the time after
+    /// which the same one asks again.
+    pub(crate) fn check_holds(&self) -> Duration {
+        self.reconcile * 2 / 3
+    }
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { provides: false, reconcile: crate::Pace::default().reconcile }
+    }
 }
 
 /// An open session with a registry: five operations, and its end.

@@ -135,7 +135,7 @@ impl Look<'_> {
         if time.is_zero() {
             return self.not_inside("the servers took all the time there is");
         }
-        let session = match timeout(time, self.backend.connect(&Demand { provides: false })).await {
+        let session = match timeout(time, self.backend.connect(&Demand::default())).await {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => {
                 let (check, remedy) = match error.is_refused() {

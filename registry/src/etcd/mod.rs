@@ -149,9 +149,9 @@ impl Backend for Etcd {
         self.layout.check(instance)
     }
 
-    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+    async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
         let tree = Arc::new(EtcdTree::new(self.open().await?));
-        Ok(Arc::new(TreeSession::new(tree, Arc::clone(&self.layout))))
+        Ok(Arc::new(TreeSession::new(tree, Arc::clone(&self.layout), demand)))
     }
 
     fn pace(&self) -> Pace {

@@ -3,6 +3,7 @@
 use rpc_core::Error;
 
 use super::Nacos;
+use crate::backend::Demand;
 use crate::check::Diagnosis;
 use crate::tls::TlsSettings;
 use crate::{diagnosis, sound};
@@ -16,7 +17,7 @@ pub(super) async fn examine(nacos: &Nacos, address: &str) -> Result<Vec<Diagnosi
         return Ok(http(address, nacos.tls.as_ref()).await);
     };
     // A session that opens has read a list.
-    nacos.open(server).await?;
+    nacos.open(server, &Demand::default()).await?;
     let user = match &*nacos.login.user {
         "" => "none asked for".to_owned(),
         user => format!("user `{}`", sound::plain(user)),

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::Nacos;
 use super::tree::NacosTree;
 use crate::RegistryParams;
+use crate::backend::Demand;
 use crate::dubbo::{DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -22,7 +23,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 async fn tree(server: &str, namespace: &str) -> NacosTree {
     let address = format!("nacos://{server}?namespace={namespace}-{}", std::process::id());
     let nacos = Nacos::of(&RegistryParams::new(address)).unwrap();
-    nacos.open(&nacos.servers[0]).await.unwrap()
+    nacos.open(&nacos.servers[0], &Demand::default()).await.unwrap()
 }
 
 fn url(address: &str) -> String {

@@ -90,7 +90,7 @@ impl Extension<dyn Registry> for Nacos {
 }
 
 impl Nacos {
-    async fn open(&self, server: &NacosServer) -> Result<NacosTree, Error> {
+    async fn open(&self, server: &NacosServer, demand: &Demand) -> Result<NacosTree, Error> {
         let pushes = Arc::new(Pushes::default());
         let (address, login) = (&self.address, (&self.login, self.tls.as_ref()));
         let opening = NacosConnection::open(address, server, login, &self.namespace, pushes);
@@ -102,7 +102,7 @@ impl Nacos {
             ))
         };
         let connection = timeout(SERVER_LIMIT, opening).await.map_err(silent)??;
-        Ok(NacosTree::new(connection, &self.namespace, &self.group))
+        Ok(NacosTree::new(connection, (&self.namespace, &self.group), demand))
     }
 }
 
@@ -116,15 +116,15 @@ impl Backend for Nacos {
         self.layout.check(instance)
     }
 
-    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+    async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
         let mut servers = self.servers.clone();
         servers.shuffle(&mut rand::rng());
         let mut last = None;
         for server in &servers {
-            match self.open(server).await {
+            match self.open(server, demand).await {
                 Ok(tree) => {
                     let layout = Arc::clone(&self.layout);
-                    return Ok(Arc::new(TreeSession::new(Arc::new(tree), layout)));
+                    return Ok(Arc::new(TreeSession::new(Arc::new(tree), layout, demand)));
                 }
                 Err(error) if error.is_refused() => return Err(error),
                 Err(error) => last = Some(error),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rpc_core::Error;
 use tokio::sync::{RwLock, mpsc};
@@ -39,6 +40,8 @@ pub(super) struct Naming {
     namespace: Arc<str>,
     group: Arc<str>,
     listed: Mutex<HashMap<String, Arc<OwnHosts>>>,
+    /// How long a check holds that a service's list has our instances.
+    check_holds: Duration,
     /// Held while a subscription begins or, for writing, ends: in this order they reach the server.
     subscribing: RwLock<()>,
     leaving: mpsc::Sender<String>,
@@ -48,8 +51,8 @@ impl Naming {
     /// The services of `connection`, and the task that ends subscriptions, which runs as long as they live.
     pub(super) fn new(
         connection: Arc<NacosConnection>,
-        namespace: &Arc<str>,
-        group: &Arc<str>,
+        (namespace, group): (&Arc<str>, &Arc<str>),
+        check_holds: Duration,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + use<>) {
         let (leaving, mut left) = mpsc::channel::<String>(LEAVING);
         let naming = Arc::new(Self {
@@ -57,6 +60,7 @@ impl Naming {
             namespace: Arc::clone(namespace),
             group: Arc::clone(group),
             listed: Mutex::default(),
+            check_holds,
             subscribing: RwLock::default(),
             leaving,
         });
@@ -110,6 +114,7 @@ impl Naming {
         checks: bool,
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
+        let checks = checks.then_some(self.check_holds);
         match done.next_step(version, own.version(), checks) {
             NextStep::Nothing => return Ok(()),
             NextStep::Check if self.has(service, own).await? => {

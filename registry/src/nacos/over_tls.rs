@@ -69,7 +69,7 @@ impl Fake {
     async fn open(&self, login: &str, query: &str) -> Result<usize, Error> {
         let url = format!("nacos://{login}127.0.0.1:{}?{query}", self.port);
         let nacos = Nacos::of(&RegistryParams::new(url)).unwrap();
-        let session = nacos.connect(&Demand { provides: false }).await?;
+        let session = nacos.connect(&Demand::default()).await?;
         session.services().await.map(|services| services.len())
     }
 }

@@ -12,9 +12,6 @@ use tokio::time::Instant;
 use super::messages::NacosHost;
 use crate::lock::locked;
 
-/// How long a check holds that a service's list has our instances.
-const CHECK_HOLDS: Duration = Duration::from_secs(10);
-
 /// What this process lists of one service.
 #[derive(Debug, Default)]
 pub(super) struct OwnHosts {
@@ -139,15 +136,20 @@ impl Wanted {
 }
 
 impl Done {
-    /// What is to be done until the server has `version`, where `newest` is wanted; `checks` is whether that
-    /// it had it once is not enough.
-    pub(super) fn next_step(&self, version: u64, newest: u64, checks: bool) -> NextStep {
+    /// What is to be done until the server has `version`, where `newest` is wanted; `check_holds` is how long it is
+    /// enough that it had it once, and `None` where it always is.
+    pub(super) fn next_step(
+        &self,
+        version: u64,
+        newest: u64,
+        check_holds: Option<Duration>,
+    ) -> NextStep {
         if self.version < version {
             return NextStep::Publish;
         }
-        let holds = self.checked.is_some_and(|at| at.elapsed() < CHECK_HOLDS);
+        let has_lately = |holds| self.checked.is_some_and(|at| at.elapsed() < holds);
         // A change of somebody else's is published by that one.
-        match !checks || holds || self.version != newest {
+        match check_holds.is_none_or(has_lately) || self.version != newest {
             true => NextStep::Nothing,
             false => NextStep::Check,
         }
@@ -226,21 +228,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_published_already_is_checked_at_times_and_not_published_again() {
-        let mut done = Done::default();
-        assert_eq!(done.next_step(1, 1, true), NextStep::Publish);
+        let (mut done, holds) = (Done::default(), Duration::from_secs(20));
+        let checks = Some(holds);
+        assert_eq!(done.next_step(1, 1, checks), NextStep::Publish);
         // Nothing is wanted, and nothing was published: still that may be false of an older connection.
-        assert_eq!(done.next_step(0, 0, true), NextStep::Check);
+        assert_eq!(done.next_step(0, 0, checks), NextStep::Check);
         done.reach(2);
         // Its change went with a later one.
-        assert_eq!(done.next_step(1, 2, true), NextStep::Nothing);
-        assert_eq!(done.next_step(3, 3, false), NextStep::Publish);
-        advance(CHECK_HOLDS).await;
-        assert_eq!(done.next_step(2, 2, false), NextStep::Nothing);
-        assert_eq!(done.next_step(2, 3, true), NextStep::Nothing, "another one publishes 3");
-        assert_eq!(done.next_step(2, 2, true), NextStep::Check);
+        assert_eq!(done.next_step(1, 2, checks), NextStep::Nothing);
+        assert_eq!(done.next_step(3, 3, None), NextStep::Publish);
+        advance(holds).await;
+        assert_eq!(done.next_step(2, 2, None), NextStep::Nothing);
+        assert_eq!(done.next_step(2, 3, checks), NextStep::Nothing, "another one publishes 3");
+        assert_eq!(done.next_step(2, 2, checks), NextStep::Check);
         done.confirm();
-        assert_eq!(done.next_step(2, 2, true), NextStep::Nothing);
-        assert_eq!(done.next_step(3, 3, true), NextStep::Publish, "the version stays");
+        assert_eq!(done.next_step(2, 2, checks), NextStep::Nothing);
+        assert_eq!(done.next_step(3, 3, checks), NextStep::Publish, "the version stays");
     }
 
     #[test]

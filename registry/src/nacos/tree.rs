@@ -20,6 +20,7 @@ use super::place::{Place, interface_of, is_application};
 use super::refusal::NacosRefusal;
 use super::settings::{NacosSetting, Settings};
 use super::unread_list::UnreadList;
+use crate::backend::Demand;
 use crate::dubbo::{
     DubboUrl, NodeName, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink,
     encode_form, from_nacos_metadata, to_nacos_metadata,
@@ -49,9 +50,14 @@ pub(super) struct NacosTree {
 }
 
 impl NacosTree {
-    pub(super) fn new(connection: NacosConnection, namespace: &Arc<str>, group: &Arc<str>) -> Self {
+    pub(super) fn new(
+        connection: NacosConnection,
+        (namespace, group): (&Arc<str>, &Arc<str>),
+        demand: &Demand,
+    ) -> Self {
         let connection = Arc::new(connection);
-        let (naming, leaving) = Naming::new(Arc::clone(&connection), namespace, group);
+        let place = (namespace, group);
+        let (naming, leaving) = Naming::new(Arc::clone(&connection), place, demand.check_holds());
         let settings = Settings::new(Arc::clone(&connection), namespace);
         let mut tasks = JoinSet::new();
         tasks.spawn(leaving);

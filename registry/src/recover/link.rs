@@ -168,7 +168,8 @@ impl Link {
         let mut peers = None;
         loop {
             let provides = *providers.borrow_and_update() > 0;
-            let pause = match self.open(Demand { provides }).await {
+            let demand = Demand { provides, reconcile: self.pace.reconcile };
+            let pause = match self.open(demand).await {
                 Ok(session) => {
                     let opened = Instant::now();
                     if outage.told != Told::Nothing {

@@ -105,9 +105,9 @@ impl Backend for ZooKeeper {
         self.0.layout.check(instance)
     }
 
-    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
+    async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
         let tree = self.open(&self.0.servers).await?;
-        Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.0.layout))))
+        Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.0.layout), demand)))
     }
 
     fn pace(&self) -> Pace {

@@ -20,10 +20,8 @@ use super::super::layout::Layout;
 use super::super::paths::TreePaths;
 use super::super::provider_url::consumer_url;
 use super::super::tree::NodeTree;
+use crate::backend::Demand;
 use crate::lock::locked;
-
-/// How often the entries are checked.
-const CHECK: Duration = Duration::from_secs(30);
 
 /// How soon what failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -53,6 +51,8 @@ pub(super) struct Consumers {
     watched: watch::Sender<BTreeMap<ServiceKey, usize>>,
     /// How many consumers there are of the service that has the most; 0 while that is not known.
     peers: Arc<AtomicUsize>,
+    /// How often the entries are checked.
+    check: Duration,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -67,6 +67,7 @@ impl Consumers {
         tree: &Arc<dyn NodeTree>,
         layout: &Arc<Layout>,
         paths: &Arc<TreePaths>,
+        demand: &Demand,
     ) -> Arc<Self> {
         Arc::new(Self {
             tree: Arc::clone(tree),
@@ -74,6 +75,7 @@ impl Consumers {
             paths: Arc::clone(paths),
             watched: watch::Sender::default(),
             peers: Arc::default(),
+            check: demand.reconcile,
             task: Mutex::default(),
         })
     }
@@ -93,6 +95,7 @@ impl Consumers {
                 paths: Arc::clone(&self.paths),
                 written: BTreeMap::new(),
                 peers: Arc::clone(&self.peers),
+                check: self.check,
                 uncounted_until: Instant::now(),
             };
             *task = Some(tokio::spawn(entries.keep(self.watched.subscribe())));
@@ -133,6 +136,7 @@ struct Entries {
     paths: Arc<TreePaths>,
     written: BTreeMap<ServiceKey, Entry>,
     peers: Arc<AtomicUsize>,
+    check: Duration,
     uncounted_until: Instant,
 }
 
@@ -161,7 +165,7 @@ impl Entries {
             if is_done {
                 self.count(&services).await;
             }
-            let again = if is_done { CHECK } else { RETRY };
+            let again = if is_done { self.check } else { RETRY.min(self.check) };
             tokio::select! {
                 changed = watched.changed() => if changed.is_err() { return },
                 () = sleep(again) => {

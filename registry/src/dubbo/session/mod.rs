@@ -44,7 +44,7 @@ use super::config::TreeConfig;
 use super::layout::{Layout, RegisterMode};
 use super::paths::TreePaths;
 use super::tree::NodeTree;
-use crate::backend::{Listing, Session, Updates};
+use crate::backend::{Demand, Listing, Session, Updates};
 use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
 use crate::listed_consumer::ListedConsumer;
@@ -63,13 +63,13 @@ pub(crate) struct TreeSession {
 
 impl TreeSession {
     /// A session over `tree`, which is open. Nothing is read or written before first use.
-    pub(crate) fn new(tree: Arc<dyn NodeTree>, layout: Arc<Layout>) -> Self {
+    pub(crate) fn new(tree: Arc<dyn NodeTree>, layout: Arc<Layout>, demand: &Demand) -> Self {
         let paths = Arc::new(TreePaths::new(&layout.root).parting_versions(layout.parts_versions));
         Self {
             interfaces: InterfaceLevel::new(&tree, &layout, &paths),
             applications: ApplicationLevel::new(&tree, &layout, &paths),
-            reader: ListReader::new(&tree, &layout, &paths),
-            consumers: Consumers::new(&tree, &layout, &paths),
+            reader: ListReader::new(&tree, &layout, &paths, demand),
+            consumers: Consumers::new(&tree, &layout, &paths, demand),
             config: TreeConfig::new(&tree, &layout, &paths),
             tree,
             layout,

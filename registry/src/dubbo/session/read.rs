@@ -27,7 +27,7 @@ use super::metadata::MetadataReader;
 use super::patience::PatientUpdates;
 use super::providers::{ProviderNodes, Providers, applications, keep_applications};
 use super::shared::{KeptByPath, ReadFollower};
-use crate::backend::{Listing, Updates};
+use crate::backend::{Demand, Listing, Updates};
 
 /// The shortest time between two lists of a watch; changes within it are put together.
 const SHORTEST_GAP: Duration = Duration::from_millis(100);
@@ -47,6 +47,8 @@ pub(super) struct ListReader {
     pub(super) layout: Arc<Layout>,
     pub(super) paths: Arc<TreePaths>,
     metadata: Arc<MetadataReader>,
+    /// How long something that was read need not be read again for whoever checks it.
+    check_holds: Duration,
     providers: KeptByPath<Providers>,
     mappings: KeptByPath<Arc<[String]>>,
     processes: KeptByPath<Processes>,
@@ -62,12 +64,14 @@ impl ListReader {
         tree: &Arc<dyn NodeTree>,
         layout: &Arc<Layout>,
         paths: &Arc<TreePaths>,
+        demand: &Demand,
     ) -> Self {
         Self {
             metadata: Arc::new(MetadataReader::new(Arc::clone(tree), Arc::clone(paths))),
             tree: Arc::clone(tree),
             layout: Arc::clone(layout),
             paths: Arc::clone(paths),
+            check_holds: demand.check_holds(),
             providers: KeptByPath::default(),
             mappings: KeptByPath::default(),
             processes: KeptByPath::default(),
@@ -215,7 +219,7 @@ impl ListReader {
         match self.providers.find(&path) {
             Some(kept) => {
                 let read = |mark| self.tree.children_since(&path, ReadOf::Names, mark);
-                kept.checked(read).await
+                kept.checked(self.check_holds, read).await
             }
             None => {
                 let nodes = self.tree.children(&path, ReadOf::Names).await?;
@@ -230,7 +234,7 @@ impl ListReader {
             Some(kept) => {
                 let read =
                     |_| self.tree.value(&path).map_ok(|value| Some(value_node(value).into()));
-                kept.checked(read).await
+                kept.checked(self.check_holds, read).await
             }
             None => Ok(applications(self.tree.value(&path).await?.as_deref())),
         }
@@ -245,7 +249,7 @@ impl ListReader {
         match self.processes.find(&path) {
             Some(kept) => {
                 let read = |mark| self.tree.children_since(&path, ReadOf::Values, mark);
-                kept.checked(read).await
+                kept.checked(self.check_holds, read).await
             }
             None => {
                 let nodes = self.tree.children(&path, ReadOf::Values).await?;

@@ -16,10 +16,6 @@ use super::super::tree::{ReadChildren, TreeMark};
 use crate::latest::{Latest, LatestReader};
 use crate::lock::locked;
 
-/// What was read within this time is not read again to check it. All who share it check it, each at a time of
-/// its own; it is shorter than the time after which the same one comes again, so that none waits longer.
-const FRESH: Duration = Duration::from_secs(20);
-
 /// How long what was read may take to be understood.
 const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -84,11 +80,12 @@ where
         self.ends.state.borrow().over.is_some()
     }
 
-    /// Reads it again with `read` unless that was done just now, in case a change was missed, and returns
-    /// what it means. `read` is given of which reading that is, and finds nothing where it is so still. What the
-    /// watch has brought meanwhile is newer, and stands.
+    /// Reads it again with `read`, in case a change was missed, and returns what it means. That is not done again for as
+    /// long as a check `holds`, as all who share it check it, each at a time of its own. `read` is given of which reading
+    /// that is, and finds nothing where it is so still. What the watch has brought meanwhile is newer, and stands.
     pub(super) async fn checked<R>(
         &self,
+        holds: Duration,
         read: impl FnOnce(Option<TreeMark>) -> R,
     ) -> Result<T, Error>
     where
@@ -97,7 +94,7 @@ where
         let KeptEnds { feed, state } = &self.ends;
         let version = {
             let mut checked = self.checked.lock().await;
-            match checked.is_none_or(|at| at.elapsed() >= FRESH) {
+            match checked.is_none_or(|at| at.elapsed() >= holds) {
                 true => {
                     let (before, mark) = feed.known();
                     let read = read(mark).await?;

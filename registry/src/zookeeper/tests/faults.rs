@@ -322,7 +322,7 @@ async fn what_is_no_server_or_no_friend_is_named_with_its_remedy() {
     ] {
         let address = ZooKeeperAddress::read(&RegistryParams::new(&url)).unwrap();
         let name = address.text.to_string();
-        let opened = ZooKeeper(address).connect(&Demand { provides: false }).await;
+        let opened = ZooKeeper(address).connect(&Demand::default()).await;
         let error = opened.unwrap_err();
         assert_eq!(error.is_refused(), expected.contains("password"), "{error}");
         let error = error.to_string();

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use super::super::layout::{Layout, RecordForm};
 use super::super::memory_tree::{MemoryStore, MemoryTree};
 use super::TreeSession;
-use crate::backend::{Listing, Session, Updates};
+use crate::backend::{Demand, Listing, Session, Updates};
 use crate::latest::LatestReader;
 use crate::{RegistryParams, RegistryUrl};
 
@@ -47,7 +47,8 @@ fn open_as(
     record: RecordForm,
 ) -> (Arc<MemoryTree>, Arc<TreeSession>) {
     let tree = store.open();
-    let session = TreeSession::new(Arc::clone(&tree) as _, layout(query, record));
+    let session =
+        TreeSession::new(Arc::clone(&tree) as _, layout(query, record), &Demand::default());
     (tree, Arc::new(session))
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rpc_core::Subscription;
 
 use super::*;
-use crate::backend::{Backend, Demand};
+use crate::backend::Backend;
 use crate::lock::locked;
 use crate::{Pace, Registry, supervise};
 
@@ -15,6 +15,7 @@ use crate::{Pace, Registry, supervise};
 struct TreeBackend {
     store: Arc<MemoryStore>,
     newest: Mutex<Option<Arc<MemoryTree>>>,
+    reconcile: Duration,
 }
 
 #[async_trait]
@@ -23,19 +24,28 @@ impl Backend for TreeBackend {
         "tree://".to_owned()
     }
 
-    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        let (tree, session) = open(&self.store, "");
-        *locked(&self.newest) = Some(tree);
-        Ok(session)
+    async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
+        let tree = self.store.open();
+        *locked(&self.newest) = Some(Arc::clone(&tree));
+        Ok(Arc::new(TreeSession::new(tree, layout("", RecordForm::Curator), demand)))
     }
 
     fn pace(&self) -> Pace {
-        Pace { reader_spread: Duration::ZERO, ..Pace::default() }
+        let reconcile = self.reconcile;
+        Pace { reader_spread: Duration::ZERO, reconcile, ..Pace::default() }
     }
 }
 
 fn registry(store: &Arc<MemoryStore>) -> (Arc<TreeBackend>, Arc<dyn Registry>) {
-    let backend = Arc::new(TreeBackend { store: Arc::clone(store), newest: Mutex::default() });
+    checked_every(store, Pace::default().reconcile)
+}
+
+fn checked_every(
+    store: &Arc<MemoryStore>,
+    reconcile: Duration,
+) -> (Arc<TreeBackend>, Arc<dyn Registry>) {
+    let (store, newest) = (Arc::clone(store), Mutex::default());
+    let backend = Arc::new(TreeBackend { store, newest, reconcile });
     let registry = supervise(Arc::clone(&backend) as _, &RegistryParams::new("tree://"));
     (backend, registry)
 }
@@ -109,24 +119,27 @@ async fn who_moves_while_the_registry_fails_is_left_at_no_old_address() {
 
 #[tokio::test(start_paused = true)]
 async fn what_many_services_share_is_checked_once_for_all_and_within_a_reconcile() {
-    let store: Arc<MemoryStore> = Arc::default();
-    let ((_, providers), (_, consumers)) = (registry(&store), registry(&store));
-    let (mut guards, mut lists) = (Vec::new(), Vec::new());
-    for service in (0..50).map(|i| format!("shop.S{i}")) {
-        let instance = instance(&service, "10.0.0.1:20880");
-        guards.push(providers.register(instance).await.unwrap());
-        lists.push(consumers.subscribe(&key(&service)).await.unwrap());
+    for reconcile in [30, 3].map(Duration::from_secs) {
+        let store: Arc<MemoryStore> = Arc::default();
+        let (_, providers) = registry(&store);
+        let (_, consumers) = checked_every(&store, reconcile);
+        let (mut guards, mut lists) = (Vec::new(), Vec::new());
+        for service in (0..50).map(|i| format!("shop.S{i}")) {
+            let instance = instance(&service, "10.0.0.1:20880");
+            guards.push(providers.register(instance).await.unwrap());
+            lists.push(consumers.subscribe(&key(&service)).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        store.take_log();
+        tokio::time::sleep(reconcile * 10).await;
+        let log = store.take_log();
+        let count = |what: &str| log.iter().filter(|line| *line == what).count();
+        let checks = count("check /services/shop");
+        assert!((10..=16).contains(&checks), "{checks} in ten times {reconcile:?}");
+        // Nothing has changed, so nothing is read.
+        let is_read = |line: &&String| line.starts_with("list ") && !line.ends_with("/consumers");
+        assert_eq!(log.iter().find(is_read), None);
     }
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    store.take_log();
-    tokio::time::sleep(Duration::from_secs(300)).await;
-    let log = store.take_log();
-    let count = |what: &str| log.iter().filter(|line| *line == what).count();
-    let checks = count("check /services/shop");
-    assert!((10..=16).contains(&checks), "{checks} in five minutes");
-    // Nothing has changed, so nothing is read.
-    let is_read = |line: &&String| line.starts_with("list ") && !line.ends_with("/consumers");
-    assert_eq!(log.iter().find(is_read), None);
 }
 
 /// As with a server whose session goes on when the connection to it is made again.
@@ -134,7 +147,8 @@ async fn what_many_services_share_is_checked_once_for_all_and_within_a_reconcile
 async fn what_a_session_before_has_left_in_a_server_s_session_is_cleared_away() {
     let store: Arc<MemoryStore> = Arc::default();
     let (tree, layout) = (store.open(), layout("", RecordForm::Curator));
-    let next = || Arc::new(TreeSession::new(Arc::clone(&tree) as _, Arc::clone(&layout)));
+    let demand = Demand::default();
+    let next = || Arc::new(TreeSession::new(Arc::clone(&tree) as _, Arc::clone(&layout), &demand));
     let one = instance("shop.Stock", "10.0.0.1:20880");
     let (providers, consumers) = ("/dubbo/shop.Stock/providers", "/dubbo/shop.Stock/consumers");
     let first = next();
