@@ -167,9 +167,7 @@ impl ReadRecord {
 
     /// Holds the instances that `shared` has in place of equal ones.
     pub(crate) fn share_with(&mut self, shared: &mut SharedInstances) {
-        for instance in self.instances_mut() {
-            *instance = shared.shared(Arc::clone(instance));
-        }
+        self.instances_mut().iter_mut().for_each(|instance| shared.share(instance));
     }
 
     fn instances_mut(&mut self) -> &mut [Arc<Instance>] {

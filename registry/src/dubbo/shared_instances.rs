@@ -47,16 +47,15 @@ pub(crate) fn pool_of<'a>(held: impl Iterator<Item = &'a Arc<Instance>>) -> Inst
 }
 
 impl SharedInstances {
-    /// The equal instance that somebody holds, or else this one, with the equal metadata that somebody holds.
-    pub(crate) fn shared(&mut self, instance: Arc<Instance>) -> Arc<Instance> {
+    /// Replaces it by the equal instance that somebody holds; if nobody does, its metadata by the equal one.
+    pub(crate) fn share(&mut self, instance: &mut Arc<Instance>) {
         let Self { instances, metadata } = self;
+        // Before another has it, from when on it cannot be changed.
+        if let Some(own) = Arc::get_mut(instance) {
+            own.metadata = metadata.shared(Arc::clone(&own.metadata));
+        }
         let place = (instance.service.clone(), Arc::clone(&instance.address));
-        instances.shared_at(&place, instance, |mut instance| {
-            if let Some(own) = Arc::get_mut(&mut instance) {
-                own.metadata = metadata.shared(Arc::clone(&own.metadata));
-            }
-            instance
-        })
+        *instance = instances.shared_at(&place, Arc::clone(instance), |new| new);
     }
 }
 
@@ -72,23 +71,30 @@ mod tests {
         Arc::new(Instance { weight, ..Instance::new(ServiceKey::new("a.B"), address, "1") })
     }
 
+    fn shared(shared: &mut SharedInstances, mut instance: Arc<Instance>) -> Arc<Instance> {
+        shared.share(&mut instance);
+        instance
+    }
+
     #[test]
     fn an_instance_that_is_read_again_is_held_once() {
-        let mut shared = SharedInstances::default();
-        let first = shared.shared(instance("a:1", 1));
-        assert!(Arc::ptr_eq(&first, &shared.shared(instance("a:1", 1))));
-        let changed = shared.shared(instance("a:1", 2));
-        assert!(changed.weight == 2 && Arc::ptr_eq(&changed, &shared.shared(instance("a:1", 2))));
-        assert!(!Arc::ptr_eq(&changed, &shared.shared(instance("b:1", 2))));
+        let mut held = SharedInstances::default();
+        let mut read = |address, weight| shared(&mut held, instance(address, weight));
+        let first = read("a:1", 1);
+        assert!(Arc::ptr_eq(&first, &read("a:1", 1)));
+        let changed = read("a:1", 2);
+        assert!(changed.weight == 2 && Arc::ptr_eq(&changed, &read("a:1", 2)));
+        assert!(!Arc::ptr_eq(&changed, &read("b:1", 2)));
     }
 
     #[test]
     fn what_lists_say_alike_is_held_once_and_no_longer_than_they_hold_it() {
-        let mut shared = SharedInstances::default();
+        let mut held = SharedInstances::default();
         let mut read = |service: &str, zone: String| {
             let metadata = Arc::new([("zone".to_owned(), zone)].into());
             let service = ServiceKey::new(service);
-            shared.shared(Arc::new(Instance { metadata, ..Instance::new(service, "a:1", "1") }))
+            let read = Instance { metadata, ..Instance::new(service, "a:1", "1") };
+            shared(&mut held, Arc::new(read))
         };
         let (one, other) = (read("a.B", "north".to_owned()), read("a.C", "north".to_owned()));
         assert!(Arc::ptr_eq(&one.metadata, &other.metadata));
@@ -111,10 +117,10 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    let mut shared = turns.take();
+                    let mut held = turns.take();
                     many.fetch_add(1, Ordering::Relaxed);
                     for number in 0..100 {
-                        drop(shared.shared(instance(&format!("a:{number}"), 1)));
+                        drop(shared(&mut held, instance(&format!("a:{number}"), 1)));
                     }
                 }
             });

@@ -140,9 +140,9 @@ fn providers_of(nodes: &[ReadNode<ProviderNode>]) -> impl Iterator<Item = &ReadP
 fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> ProviderNode {
     let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
     match url.and_then(|url| read_provider(url, pool)) {
-        Ok(ReadProvider { instance, may_be_left_over, is_ours }) => {
-            let instance = shared.take().shared(instance);
-            ProviderNode::Provider(ReadProvider { instance, may_be_left_over, is_ours })
+        Ok(mut provider) => {
+            shared.take().share(&mut provider.instance);
+            ProviderNode::Provider(provider)
         }
         Err(Unread::Malformed(why)) => ProviderNode::Malformed(MalformedNode::new(name, why)),
         Err(Unread::NotProvided(_)) => ProviderNode::Other,

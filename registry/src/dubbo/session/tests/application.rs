@@ -268,3 +268,21 @@ async fn the_younger_start_at_an_address_owns_the_record_whoever_comes_first() {
     both.unregister(&young).await.unwrap();
     assert_eq!(record(&store).started_ms(), 1_000);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_an_application_says_of_its_services_alike_is_held_once_for_their_lists() {
+    let store = Arc::default();
+    let (_, session) = open(&store, "?register-mode=instance");
+    let metadata = Arc::new([("zone".to_owned(), "north".to_owned())].into());
+    for instance in [stock(), orders()] {
+        let instance = Instance { metadata: Arc::clone(&metadata), ..instance };
+        session.register(&instance).await.unwrap();
+    }
+    let mut lists = ["shop.Stock", "shop.Orders"].map(|service| Watched::new(&session, service));
+    let mut held = Vec::new();
+    for list in &mut lists {
+        held.extend(list.shows(&["10.0.0.1:20880"]).await);
+    }
+    assert_eq!(held[0].metadata, metadata);
+    assert!(Arc::ptr_eq(&held[0].metadata, &held[1].metadata));
+}
