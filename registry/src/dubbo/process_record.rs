@@ -10,19 +10,12 @@ use super::metadata_info::MetadataInfo;
 use super::params::OF_PROCESS;
 use super::service_instance::{self, ServiceInstance};
 
-/// Says that a process does not say something.
-const UNSAID: u32 = u32::MAX;
-
-/// A [`ServiceInstance`] that takes little memory.
-#[derive(Debug, PartialEq, Eq)]
+/// A [`ServiceInstance`] that takes little memory, also beside a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProcessRecord {
     common: Arc<CommonRecord>,
-    /// Its host, and the values of [`OF_PROCESS`].
-    text: Box<str>,
-    host_end: u32,
-    /// Where each of those values ends.
-    ends: [u32; OF_PROCESS.len()],
-    port: u16,
+    /// Its port, its host, and the values of [`OF_PROCESS`].
+    own: Arc<[u8]>,
 }
 
 /// What the processes of one revision say alike.
@@ -40,21 +33,14 @@ pub(crate) struct RecordPool(WeakPool<CommonRecord>);
 // === impl ProcessRecord ===
 
 impl ProcessRecord {
-    /// What `record` says; `None` if it is longer than any record that servers take.
-    pub(crate) fn new(record: ServiceInstance, pool: &mut RecordPool) -> Option<Self> {
+    /// What `record` says.
+    pub(crate) fn new(record: ServiceInstance, pool: &mut RecordPool) -> Self {
         let ServiceInstance { application, host, port, mut metadata, services, .. } = record;
-        let mut text = host;
-        let host_end = u32::try_from(text.len()).ok()?;
-        let mut ends = [UNSAID; OF_PROCESS.len()];
-        for (end, key) in ends.iter_mut().zip(OF_PROCESS) {
-            if let Some(value) = metadata.remove(key) {
-                text.push_str(&value);
-                *end = u32::try_from(text.len()).ok().filter(|end| *end != UNSAID)?;
-            }
-        }
+        let mut own = port.to_be_bytes().to_vec();
+        put_text(&mut own, Some(&host));
+        OF_PROCESS.into_iter().for_each(|key| put_text(&mut own, metadata.remove(key).as_deref()));
         let common = CommonRecord { application, metadata: metadata.into(), services };
-        let common = pool.0.shared(Arc::new(common));
-        Some(Self { common, text: text.into(), host_end, ends, port })
+        Self { common: pool.0.shared(Arc::new(common)), own: own.into() }
     }
 
     /// The record. When it was registered is not kept.
@@ -62,23 +48,18 @@ impl ProcessRecord {
         let CommonRecord { application, metadata, services } = &*self.common;
         let said = metadata.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
         let mut metadata: BTreeMap<_, _> = said.collect();
-        let mut start = self.host_end;
-        for (end, key) in self.ends.iter().zip(OF_PROCESS).filter(|(end, _)| **end != UNSAID) {
-            metadata.insert(key.to_owned(), self.part(start, *end));
-            start = *end;
-        }
+        let (port, mut texts) = self.own.split_first_chunk().unwrap_or((&[0; 2], &[]));
+        let host = take_text(&mut texts).unwrap_or_default().to_owned();
+        let own = OF_PROCESS.into_iter().map(|key| (key, take_text(&mut texts)));
+        metadata.extend(own.filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
         ServiceInstance {
             application: application.clone(),
-            host: self.part(0, self.host_end),
-            port: self.port,
+            host,
+            port: u16::from_be_bytes(*port),
             registered_ms: 0,
             metadata,
             services: services.clone(),
         }
-    }
-
-    fn part(&self, start: u32, end: u32) -> String {
-        self.text.get(start as usize..end as usize).unwrap_or_default().to_owned()
     }
 
     /// As that of a [`ServiceInstance`].
@@ -95,6 +76,34 @@ impl ProcessRecord {
     pub(crate) fn has_services(&self) -> bool {
         self.common.services.is_some()
     }
+}
+
+/// Appends a text, after its length and one, in groups of seven bits, of which the last has the highest bit of its
+/// byte set; of none 0.
+fn put_text(own: &mut Vec<u8>, text: Option<&str>) {
+    let mut length = text.map_or(0, |text| text.len() + 1);
+    while length > 0x7f {
+        own.push((length & 0x7f) as u8);
+        length >>= 7;
+    }
+    own.push(length as u8 | 0x80);
+    own.extend_from_slice(text.unwrap_or_default().as_bytes());
+}
+
+/// Takes the next text that was appended, if it is one.
+fn take_text<'a>(own: &mut &'a [u8]) -> Option<&'a str> {
+    let (mut length, mut shift) = (0, 0);
+    while let Some((byte, rest)) = own.split_first() {
+        *own = rest;
+        length |= usize::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 != 0 {
+            break;
+        }
+    }
+    let (text, rest) = own.split_at_checked(length.checked_sub(1)?)?;
+    *own = rest;
+    str::from_utf8(text).ok()
 }
 
 #[cfg(test)]
@@ -115,9 +124,11 @@ mod tests {
             &[("dubhe.id", "one"), ("dubbo.metadata.revision", "r")],
             &[("dubhe.address", "odd"), ("dubhe.id", "\u{e4}"), ("timestamp", "5"), ("zone", "n")],
         ] {
-            for host in ["", "10.0.0.1", "fe80::1"] {
+            for host in
+                ["", "10.0.0.1", "fe80::1", &"h".repeat(126), &"h".repeat(127), &"h".repeat(70_000)]
+            {
                 let whole = record(host, metadata);
-                let held = ProcessRecord::new(whole.clone(), pool).unwrap();
+                let held = ProcessRecord::new(whole.clone(), pool);
                 assert_eq!((held.whole(), held.revision()), (whole.clone(), whole.revision()));
             }
         }
@@ -128,7 +139,7 @@ mod tests {
         let pool = &mut RecordPool::default();
         let mut read = |id: &str, revision: &str| {
             let metadata = [("dubhe.id", id), ("dubbo.metadata.revision", revision)];
-            ProcessRecord::new(record("h", &metadata), pool).unwrap()
+            ProcessRecord::new(record("h", &metadata), pool)
         };
         let (one, other) = (read("1", "r"), read("2", "r"));
         assert!(Arc::ptr_eq(&one.common, &other.common));

@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(10);
 /// A process, and what it serves.
 #[derive(Debug, Clone)]
 pub(super) struct KnownProcess {
-    pub(super) record: Arc<ProcessRecord>,
+    pub(super) record: ProcessRecord,
     /// The services of its revision; `None` if they are in the record, with the process, or missing.
     pub(super) metadata: Option<Arc<MetadataInfo>>,
 }
@@ -63,28 +63,24 @@ struct ProcessNodes {
 struct ProcessNode {
     /// The hash of its value.
     value: u64,
-    /// The process as it is listed, unless it is none: as it was before while its new services are missing.
-    shown: Option<KnownProcess>,
-    /// Few have that, and each takes the room of all.
-    missing: Option<Box<MissingPart>>,
+    meaning: ProcessMeaning,
 }
 
-/// What is not known of a node.
 #[derive(Debug, Clone)]
-enum MissingPart {
-    /// The services of its record, which is this.
-    Services(Arc<ProcessRecord>),
+enum ProcessMeaning {
+    /// A process, of which all is known that the registry has.
+    Whole(KnownProcess),
+    /// None, or one of which something is missing; few are so, and each takes the room of all.
+    Other(Option<Box<PartProcess>>),
+}
+
+/// A process of which something is not known.
+#[derive(Debug, Clone)]
+enum PartProcess {
+    /// The services of its record, which is this. It is listed as it was before, or without, by this reading.
+    Services { record: ProcessRecord, reading: u64, shown: KnownProcess },
     /// All.
     Record(MalformedNode),
-}
-
-// === impl KnownProcess ===
-
-impl KnownProcess {
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        let metadata = |process: &Self| process.metadata.as_ref().map(Arc::as_ptr);
-        Arc::ptr_eq(&self.record, &other.record) && metadata(self) == metadata(other)
-    }
 }
 
 // === impl Processes ===
@@ -92,7 +88,13 @@ impl KnownProcess {
 impl Processes {
     /// The processes, in any order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &KnownProcess> {
-        self.nodes.iter().filter_map(|node| node.meaning.shown.as_ref())
+        self.readings().map(|(_, process)| process)
+    }
+
+    /// As [`iter`](Self::iter), each with a number that only those have, of all that were read in the session, which
+    /// say the same: a hash that is keyed at random.
+    pub(super) fn readings(&self) -> impl Iterator<Item = (u64, &KnownProcess)> {
+        self.nodes.iter().filter_map(|node| node.meaning.shown())
     }
 
     /// Whether these are those, read once.
@@ -223,17 +225,17 @@ impl ProcessNodes {
             let record = node.behind()?;
             let metadata = record.revision().and_then(|revision| services.get(revision)).cloned();
             is_whole &= metadata.is_some();
-            let shown = KnownProcess { record: Arc::clone(record), metadata: Some(metadata?) };
-            Some(ProcessNode { value: node.value, shown: Some(shown), missing: None })
+            let known = KnownProcess { record: record.clone(), metadata: Some(metadata?) };
+            Some(ProcessNode { value: node.value, meaning: ProcessMeaning::Whole(known) })
         });
         (is_whole, has_more)
     }
 
     fn processes(&self) -> Processes {
-        let missing = self.read.nodes.iter().filter_map(|node| node.meaning.missing.as_deref());
-        let malformed = missing.filter_map(|missing| match missing {
-            MissingPart::Record(why) => Some(why),
-            MissingPart::Services(_) => None,
+        let parts = self.read.nodes.iter().filter_map(|node| node.meaning.part());
+        let malformed = parts.filter_map(|part| match part {
+            PartProcess::Record(why) => Some(why),
+            PartProcess::Services { .. } => None,
         });
         let left_out = MalformedNode::left_out(malformed);
         Processes { nodes: Arc::clone(&self.read.nodes), left_out }
@@ -256,33 +258,52 @@ impl ProcessNode {
         known: Option<&Self>,
         pool: &mut RecordPool,
     ) -> Self {
-        let record = match ServiceInstance::from_json(&node.value) {
-            Ok(Some(record)) if record.revision().is_some() => ProcessRecord::new(record, pool),
+        let part = |part| ProcessMeaning::Other(Some(Box::new(part)));
+        let meaning = match ServiceInstance::from_json(&node.value) {
+            Ok(Some(record)) if record.revision().is_some() => {
+                let record = ProcessRecord::new(record, pool);
+                let alone = KnownProcess { record: record.clone(), metadata: None };
+                if record.has_services() || !record.has_remote_metadata() {
+                    ProcessMeaning::Whole(alone)
+                } else {
+                    let before = known.and_then(Self::shown);
+                    let before = before.filter(|(_, before)| before.metadata.is_some());
+                    let before = before.map(|(reading, before)| (reading, before.clone()));
+                    // Without its services it is another reading than with them.
+                    let (reading, shown) = before.unwrap_or((!value, alone));
+                    part(PartProcess::Services { record, reading, shown })
+                }
+            }
             // It is switched off, or serves nothing.
-            Ok(_) => None,
+            Ok(_) => ProcessMeaning::Other(None),
             Err(why) => {
                 let place = format!("{application}/{}", node.name);
-                let missing = MissingPart::Record(MalformedNode::new(&place, why));
-                return Self { value, shown: None, missing: Some(Box::new(missing)) };
+                part(PartProcess::Record(MalformedNode::new(&place, why)))
             }
         };
-        let Some(record) = record.map(Arc::new) else {
-            return Self { value, shown: None, missing: None };
-        };
-        let alone = KnownProcess { record: Arc::clone(&record), metadata: None };
-        if record.has_services() || !record.has_remote_metadata() {
-            return Self { value, shown: Some(alone), missing: None };
+        Self { value, meaning }
+    }
+
+    fn part(&self) -> Option<&PartProcess> {
+        match &self.meaning {
+            ProcessMeaning::Other(part) => part.as_deref(),
+            ProcessMeaning::Whole(_) => None,
         }
-        let before = known.and_then(|known| known.shown.clone());
-        let before = before.filter(|before| before.metadata.is_some());
-        let missing = Some(Box::new(MissingPart::Services(record)));
-        Self { value, shown: Some(before.unwrap_or(alone)), missing }
+    }
+
+    /// The process as it is listed, and which reading that is.
+    fn shown(&self) -> Option<(u64, &KnownProcess)> {
+        match (&self.meaning, self.part()) {
+            (ProcessMeaning::Whole(known), _) => Some((self.value, known)),
+            (_, Some(PartProcess::Services { reading, shown, .. })) => Some((*reading, shown)),
+            (_, Some(PartProcess::Record(_)) | None) => None,
+        }
     }
 
     /// Its record, if the registry has services for it that are not known.
-    fn behind(&self) -> Option<&Arc<ProcessRecord>> {
-        match self.missing.as_deref() {
-            Some(MissingPart::Services(record)) => Some(record),
+    fn behind(&self) -> Option<&ProcessRecord> {
+        match self.part() {
+            Some(PartProcess::Services { record, .. }) => Some(record),
             _ => None,
         }
     }

@@ -28,8 +28,8 @@ pub(super) struct KnownParts {
 /// What makes lists of one service from what is known.
 #[derive(Default)]
 pub(super) struct ListMaker {
-    /// What processes mean to this service, by the place of their records in memory, which they keep.
-    read: Vec<(KnownProcess, ReadRecord)>,
+    /// What processes mean to this service, by the numbers of their readings.
+    read: Vec<(u64, ReadRecord)>,
     /// The providers that were known last, and what could not be read.
     providers: Option<Providers>,
     left_out: Vec<Arc<UnsoundInstances>>,
@@ -107,37 +107,28 @@ impl ListMaker {
         let of_providers = known.providers.iter().map(|provider| &provider.instance);
         let mut pool = pool_of(held.chain(of_providers));
         let mut new = Vec::new();
-        let all = known.processes.iter().flat_map(Processes::iter);
-        let mut all: Vec<&KnownProcess> = all.collect();
-        all.sort_unstable_by_key(|process| place(process));
+        let all = known.processes.iter().flat_map(Processes::readings);
+        let mut all: Vec<(u64, &KnownProcess)> = all.collect();
+        all.sort_unstable_by_key(|(reading, _)| *reading);
         self.read.reserve_exact(all.len());
         let mut old = mem::take(&mut before).into_iter().peekable();
-        for process in all {
-            while let Some(gone) = old.next_if(|(old, _)| place(old) < place(process)) {
+        for (reading, process) in all {
+            while let Some(gone) = old.next_if(|(old, _)| *old < reading) {
                 before.push(gone);
             }
-            let same = old.next_if(|(old, _)| place(old) == place(process));
-            let read = match same {
-                Some(same) if same.0.is_same(process) => same,
-                other => {
-                    before.extend(other);
-                    new.push(self.read.len());
-                    let mut read = read_one(service, process, &mut pool);
-                    read.share_with(&mut known.shared.take());
-                    (process.clone(), read)
-                }
-            };
+            let same = old.next_if(|(old, _)| *old == reading);
+            let read = same.unwrap_or_else(|| {
+                new.push(self.read.len());
+                let mut read = read_one(service, process, &mut pool);
+                read.share_with(&mut known.shared.take());
+                (reading, read)
+            });
             self.read.push(read);
         }
         before.extend(old);
         let was_known = |at: &usize| before.iter().any(|(_, record)| *record == self.read[*at].1);
         before.len() == new.len() && new.len() <= FEW && new.iter().all(was_known)
     }
-}
-
-/// The place of its record in memory.
-fn place(process: &KnownProcess) -> usize {
-    Arc::as_ptr(&process.record) as usize
 }
 
 /// What a process means to those who want `service`.
