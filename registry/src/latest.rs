@@ -162,8 +162,8 @@ impl<T> LatestReader<T> {
     ///
     /// # Cancel safety
     /// What it waits for is not seen if it is dropped.
-    pub(crate) async fn changed(&mut self) -> Result<(), NoLater> {
-        self.cell.changed(&mut self.seen).await
+    pub(crate) fn changed(&mut self) -> impl Future<Output = Result<(), NoLater>> {
+        self.cell.changed(&mut self.seen)
     }
 
     /// Waits until the value is as `is_met` says, and counts it as seen.

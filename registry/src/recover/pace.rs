@@ -89,25 +89,27 @@ impl Pace {
 /// Growing pauses between attempts.
 #[derive(Debug)]
 pub(crate) struct RetryPause {
-    pace: Pace,
-    pause: Duration,
+    first: Duration,
+    longest: Duration,
+    next: Duration,
 }
 
 impl RetryPause {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { pace, pause: pace.first_pause }
+        let Pace { first_pause: first, longest_pause: longest, .. } = pace;
+        Self { first, longest, next: first }
     }
 
     /// The next pause.
     pub(crate) fn pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = pause.mul_f64(1.6).min(self.pace.longest_pause);
+        let pause = self.next;
+        self.next = pause.mul_f64(1.6).min(self.longest);
         jittered(pause)
     }
 
     /// To be called after a success.
     pub(crate) fn reset(&mut self) {
-        self.pause = self.pace.first_pause;
+        self.next = self.first;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,21 +9,16 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::Error;
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{OpFailure, ReadNames, ZooKeeperClient};
+use super::client::{OpFailure, PathWatches, ReadNames, ZooKeeperClient};
 use super::connection::{MAX_ANSWER, RequestFailure};
 use super::message::{ANY_VERSION, NewNode, NodeAccess, NodeStat, ServerCode};
-use super::watched_list::{ListSeen, READS, WatchedList, readable};
+use super::watched_list::{GAP, READS, WatchedList, readable};
 use crate::dubbo::{
     NodeName, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode, ValueSink,
 };
 
 /// How often a write is begun again because another writer came first.
 const TRIES: usize = 10;
-
-/// The least time between two reads of a list that changes, and as much again for each
-/// [`PER_GAP`] children.
-const GAP: Duration = Duration::from_millis(100);
-const PER_GAP: usize = 1000;
 
 /// A session with ZooKeeper.
 #[derive(Debug)]
@@ -234,37 +228,21 @@ impl ZooKeeperTree {
         let mut list = WatchedList::new(&watching, path, read);
         let mut changes = HashSet::from([Arc::clone(path)]);
         loop {
-            let seen = Box::pin(list.read_again(changes)).await?;
-            let next = Instant::now() + gap(list.len());
-            match seen {
-                ListSeen::All(read) => sink.put_all(read),
-                ListSeen::Changes(nodes) => sink.put_changes(nodes),
-            }
+            // Boxed, as what is done at a change takes no room between two of them.
+            let next = Box::pin(list.put_changes(changes, sink)).await?;
             changes = watching.changed().await?;
-            // The first change after a quiet time is read at once.
-            if next > Instant::now() {
-                sleep_until(next).await;
-                changes.extend(watching.take_changes());
-            }
+            rest_until(next).await;
+            changes.extend(watching.take_changes());
         }
     }
 
     async fn watch_one(&self, path: &Arc<str>, sink: &dyn ValueSink) -> Result<(), OpFailure> {
         let watching = self.client.watching(path);
         loop {
-            let value = match Box::pin(watching.get()).await? {
-                Some((value, _)) => Some(value),
-                // It came in between.
-                None if Box::pin(watching.exists()).await? => continue,
-                None => None,
-            };
-            let next = Instant::now() + GAP;
-            sink.put_value(value);
+            let next = Box::pin(read_one(&watching, sink)).await?;
             watching.changed().await?;
-            if next > Instant::now() {
-                sleep_until(next).await;
-                watching.take_changes();
-            }
+            rest_until(next).await;
+            watching.take_changes();
         }
     }
 
@@ -304,9 +282,26 @@ impl ZooKeeperTree {
     }
 }
 
-/// How long the list waits at least before it is read again.
-fn gap(children: usize) -> Duration {
-    GAP * u32::try_from(1 + children / PER_GAP).unwrap_or(u32::MAX)
+/// Puts a value as it is now; returns when it may be read again.
+async fn read_one(watching: &PathWatches<'_>, sink: &dyn ValueSink) -> Result<Instant, OpFailure> {
+    let value = loop {
+        match watching.get().await? {
+            Some((value, _)) => break Some(value),
+            // It came in between.
+            None if watching.exists().await? => {}
+            None => break None,
+        }
+    };
+    let next = Instant::now() + GAP;
+    sink.put_value(value);
+    Ok(next)
+}
+
+/// Waits until then; the first change after a quiet time is read at once.
+async fn rest_until(next: Instant) {
+    if next > Instant::now() {
+        Box::pin(sleep_until(next)).await;
+    }
 }
 
 /// Whether another writer came first.

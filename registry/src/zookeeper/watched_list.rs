@@ -3,18 +3,25 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use rpc_core::Turns;
+use tokio::time::Instant;
 
 use super::client::{OpFailure, PathWatches, ReadNames};
 use super::message::{NodeStat, ServerCode};
 use super::name_set::NameSet;
-use crate::dubbo::{ChangedNode, NodeName, ReadChildren, ReadOf, TreeNode};
+use crate::dubbo::{ChangedNode, NodeName, NodeSink, ReadChildren, ReadOf, TreeNode};
 
 /// Nodes of one list that are read, or asked whether they have changed, at the same time.
 pub(super) const READS: usize = 64;
+
+/// The least time between two reads of a list that changes, and as much again for each
+/// [`PER_GAP`] children.
+pub(super) const GAP: Duration = Duration::from_millis(100);
+const PER_GAP: usize = 1000;
 
 /// A list that is followed, and the watches that tell when what was read is old.
 pub(super) struct WatchedList<'a> {
@@ -26,7 +33,7 @@ pub(super) struct WatchedList<'a> {
 }
 
 /// What was read.
-pub(super) enum ListSeen {
+enum ListSeen {
     All(ReadChildren),
     Changes(Vec<ChangedNode>),
 }
@@ -65,16 +72,23 @@ impl<'a> WatchedList<'a> {
         Self { watching, path, read, count: None }
     }
 
-    /// How many children there were when they were read last.
-    pub(super) fn len(&self) -> usize {
-        self.count.unwrap_or(0)
-    }
-
-    /// Reads what has changed, and sets its watches again.
-    pub(super) async fn read_again(
+    /// Puts what has changed into `sink`, and sets its watches again; returns when it may be read again.
+    pub(super) async fn put_changes(
         &mut self,
         changes: HashSet<Arc<str>>,
-    ) -> Result<ListSeen, OpFailure> {
+        sink: &dyn NodeSink,
+    ) -> Result<Instant, OpFailure> {
+        let seen = self.read_again(changes).await?;
+        let gaps = 1 + self.count.unwrap_or(0) / PER_GAP;
+        let next = Instant::now() + GAP * u32::try_from(gaps).unwrap_or(u32::MAX);
+        match seen {
+            ListSeen::All(read) => sink.put_all(read),
+            ListSeen::Changes(nodes) => sink.put_changes(nodes),
+        }
+        Ok(next)
+    }
+
+    async fn read_again(&mut self, changes: HashSet<Arc<str>>) -> Result<ListSeen, OpFailure> {
         let is_first = self.count.is_none();
         let names = match changes.contains(self.path) {
             true => Some(self.read_names().await?),

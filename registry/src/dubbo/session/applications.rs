@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::Error;
-use tokio::time::sleep;
+use tokio::time::timeout;
 
 use super::super::metadata_info::MetadataInfo;
 use super::super::node_feed::NodeNews;
@@ -117,38 +117,47 @@ impl ProcessReader {
     }
 
     /// Keeps the processes at `path` read; returns why that ended.
-    pub(super) async fn keep(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that of an async function holds its arguments twice"
+    )]
+    pub(super) fn keep(
         mut self,
         tree: Arc<dyn NodeTree>,
         path: Arc<str>,
         ends: KeptEnds<Processes>,
-    ) -> Error {
-        let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
-        let reading = pin!(async {
-            let (mut is_whole, mut is_first) = (true, true);
-            loop {
-                let is_due = async {
+    ) -> impl Future<Output = Error> {
+        async move {
+            let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
+            let reading = pin!(async {
+                let (mut is_whole, mut is_first) = (true, true);
+                loop {
+                    // Boxed, what is seldom done takes no room in the meantime.
                     match is_whole {
-                        true => std::future::pending().await,
-                        false => sleep(RETRY).await,
+                        true => ends.feed.changed().await,
+                        false => drop(Box::pin(timeout(RETRY, ends.feed.changed())).await),
                     }
-                };
-                tokio::select! {
-                    () = ends.feed.changed() => {}
-                    () = is_due => {}
+                    is_whole = match Box::pin(self.read_on(&ends, is_first)).await {
+                        Ok(is_whole) => is_whole,
+                        Err(error) => return error,
+                    };
+                    is_first = false;
                 }
-                let news = ends.feed.take();
-                let version = news.version;
-                let read = match Box::pin(self.take_on(news, is_first)).await {
-                    Ok(read) => read,
-                    Err(error) => return error,
-                };
-                is_first = false;
-                is_whole = read.is_whole;
-                ends.put(version, read.news);
-            }
-        });
-        ended(watching, reading).await
+            });
+            ended(watching, reading).await
+        }
+    }
+
+    /// Reads what was put, and puts the processes if they are others; says whether the services of all are known.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn read_on(&mut self, ends: &KeptEnds<Processes>, is_first: bool) -> Result<bool, Error> {
+        let news = ends.feed.take();
+        let version = news.version;
+        let read = self.take_on(news, is_first).await?;
+        ends.put(version, read.news);
+        Ok(read.is_whole)
     }
 
     /// The processes that `nodes` stand for.

@@ -1,8 +1,10 @@
 //! The providers of an interface, as its nodes name them, and the applications that it is mapped to.
 
+use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::future::{Either, FutureExt, select};
 use rpc_core::{Error, InstancePool};
 
 use super::super::mapping;
@@ -81,33 +83,47 @@ impl ProviderNodes {
     }
 
     /// Keeps the providers at a path read; returns why that ended. Instances are as with [`new`](Self::new).
-    pub(super) async fn keep(
-        shared: Arc<SharedTurns>,
+    pub(super) fn keep(
+        shared: &Arc<SharedTurns>,
         (tree, path): (Arc<dyn NodeTree>, Arc<str>),
         ends: KeptEnds<Providers>,
-    ) -> Error {
-        let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
-        let reading = pin!(async {
-            let (mut nodes, mut is_first) = (Self::new(&shared), true);
-            loop {
-                ends.feed.changed().await;
-                let news = ends.feed.take();
-                let (version, items) = (news.version, news.len());
-                let read = move || {
-                    let is_news = nodes.take_on(news) | is_first;
-                    let providers = is_news.then(|| nodes.providers());
-                    (nodes, providers)
-                };
-                let providers;
-                (nodes, providers) = match Box::pin(off_thread_if_long(items, read)).await {
-                    Ok(read) => read,
-                    Err(error) => return error,
-                };
-                is_first = false;
-                ends.put(version, providers);
-            }
-        });
-        ended(watching, reading).await
+    ) -> impl Future<Output = Error> + use<> {
+        let mut nodes = Self::new(shared);
+        async move {
+            let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
+            let reading = pin!(async {
+                let mut is_first = true;
+                loop {
+                    ends.feed.changed().await;
+                    // Boxed, it takes no room while nothing changes.
+                    if let Err(error) = Box::pin(nodes.read_on(&ends, is_first)).await {
+                        return error;
+                    }
+                    is_first = false;
+                }
+            });
+            ended(watching, reading).await
+        }
+    }
+
+    /// Reads what was put, and puts the providers if they may be others.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn read_on(&mut self, ends: &KeptEnds<Providers>, is_first: bool) -> Result<(), Error> {
+        let news = ends.feed.take();
+        let (version, items) = (news.version, news.len());
+        let rest = Self::new(&self.shared);
+        let mut nodes = mem::replace(self, rest);
+        let read = move || {
+            let is_news = nodes.take_on(news) | is_first;
+            let providers = is_news.then(|| nodes.providers());
+            (nodes, providers)
+        };
+        let providers;
+        (*self, providers) = off_thread_if_long(items, read).await?;
+        ends.put(version, providers);
+        Ok(())
     }
 
     /// Reads what is new and forgets what has gone; says whether there was any of that.
@@ -150,26 +166,30 @@ fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> Provi
 }
 
 /// Keeps the applications of an interface read, from the value at `path`; returns why that ended.
-pub(super) async fn keep_applications(
+#[expect(clippy::manual_async_fn, reason = "that of an async function holds its arguments twice")]
+pub(super) fn keep_applications(
     tree: Arc<dyn NodeTree>,
     path: Arc<str>,
     ends: KeptEnds<Arc<[String]>>,
-) -> Error {
-    let watching = tree.watch_value(&path, &*ends.feed);
-    let reading = pin!(async {
-        let mut known = None;
-        loop {
-            ends.feed.changed().await;
-            let news = ends.feed.take();
-            let value = news.all.as_deref().and_then(<[_]>::first);
-            let names = news.all.is_some().then(|| applications(value.map(|node| &*node.value)));
-            // A check that finds the same is no news.
-            let names = names.filter(|names| known.as_ref() != Some(names));
-            known = names.clone().or(known);
-            ends.put(news.version, names);
-        }
-    });
-    ended(watching, reading).await
+) -> impl Future<Output = Error> {
+    async move {
+        let watching = tree.watch_value(&path, &*ends.feed);
+        let reading = pin!(async {
+            let mut known = None;
+            loop {
+                ends.feed.changed().await;
+                let news = ends.feed.take();
+                let value = news.all.as_deref().and_then(<[_]>::first);
+                let names =
+                    news.all.is_some().then(|| applications(value.map(|node| &*node.value)));
+                // A check that finds the same is no news.
+                let names = names.filter(|names| known.as_ref() != Some(names));
+                known = names.clone().or(known);
+                ends.put(news.version, names);
+            }
+        });
+        ended(watching, reading).await
+    }
 }
 
 /// The applications that a mapping names, without those that can be none.
@@ -181,14 +201,14 @@ pub(super) fn applications(value: Option<&[u8]>) -> Arc<[String]> {
 
 /// Why a watch ended that is read beside it, or its reading. Both are pinned, as a future that is moved into
 /// another takes its room twice.
-pub(super) async fn ended(
+pub(super) fn ended(
     watching: impl Future<Output = Result<(), Error>> + Unpin,
     reading: impl Future<Output = Error> + Unpin,
-) -> Error {
-    tokio::select! {
-        ended = watching => ended.err().unwrap_or_else(|| Error::closed("the watch ended")),
-        error = reading => error,
-    }
+) -> impl Future<Output = Error> {
+    select(watching, reading).map(|first| match first {
+        Either::Left((ended, _)) => ended.err().unwrap_or_else(|| Error::closed("the watch ended")),
+        Either::Right((error, _)) => error,
+    })
 }
 
 #[cfg(test)]

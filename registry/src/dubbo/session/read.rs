@@ -195,8 +195,8 @@ impl ListReader {
 
     fn follow_providers(&self, service: &ServiceKey) -> ReadFollower<Providers> {
         let path = self.paths.providers(service).into();
-        let (tree, shared) = (Arc::clone(&self.tree), Arc::clone(&self.shared));
-        let keep = |ends| ProviderNodes::keep(shared, (tree, Arc::clone(&path)), ends);
+        let tree = Arc::clone(&self.tree);
+        let keep = |ends| ProviderNodes::keep(&self.shared, (tree, Arc::clone(&path)), ends);
         self.providers.keep(&path, keep).follow()
     }
 

@@ -249,13 +249,17 @@ where
     /// # Errors
     /// Why it is not kept any more.
     pub(super) async fn changed(&mut self) -> Result<(), Error> {
-        let is_news = |state: &KeptState<T>| state.meanings != self.seen;
-        let changed = self.state.wait_for(|state| is_news(state) || state.over.is_some()).await;
-        // What is kept holds a sender itself.
-        let state = changed.map_err(|_| ended())?;
-        match &state.over {
-            Some(error) if !is_news(&state) => Err(error.clone()),
-            _ => Ok(()),
+        loop {
+            {
+                let state = self.state.borrow_and_update();
+                match &state.over {
+                    _ if state.meanings != self.seen => return Ok(()),
+                    Some(error) => return Err(error.clone()),
+                    None => {}
+                }
+            }
+            // What is kept holds a sender itself.
+            self.state.changed().await.map_err(|_| ended())?;
         }
     }
 }
