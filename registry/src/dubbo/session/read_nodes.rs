@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::super::node_feed::NodeNews;
 use super::super::tree::{NodeName, TreeNode};
@@ -41,13 +41,11 @@ impl MalformedNode {
 
     /// How many of these are left out of lists, and why the first of them is.
     pub(super) fn left_out<'a>(all: impl Iterator<Item = &'a Self>) -> Arc<UnsoundInstances> {
-        let (mut count, mut first) = (0, None);
-        for Self(why) in all {
-            count += 1;
-            first.get_or_insert(why);
-        }
-        let why = first.map(|why| (**why).clone()).unwrap_or_default();
-        Arc::new(UnsoundInstances { count, why })
+        // Of most paths all can be read, and each list holds this of two of them.
+        static NONE: LazyLock<Arc<UnsoundInstances>> = LazyLock::new(Arc::default);
+        let mut all = all.map(|Self(why)| why);
+        let Some(first) = all.next() else { return Arc::clone(&NONE) };
+        Arc::new(UnsoundInstances { count: 1 + all.count(), why: (**first).clone() })
     }
 }
 
