@@ -21,7 +21,7 @@ pub(super) struct OwnNodes {
     pub(super) started_ms: u64,
     /// Of each instance; two while its content changes.
     providers: Mutex<BTreeMap<InstanceName, BTreeSet<String>>>,
-    /// Of each service that is watched.
+    /// Of each service that is watched, the address of this machine that its node names.
     consumers: Mutex<BTreeMap<ServiceKey, Arc<str>>>,
 }
 
@@ -60,15 +60,15 @@ impl OwnNodes {
         providers.get(&name_of(instance)).into_iter().flatten().cloned().collect()
     }
 
-    pub(super) fn add_consumer(&self, service: &ServiceKey, path: &Arc<str>) {
-        locked(&self.consumers).insert(service.clone(), Arc::clone(path));
+    pub(super) fn add_consumer(&self, service: &ServiceKey, host: &Arc<str>) {
+        locked(&self.consumers).insert(service.clone(), Arc::clone(host));
     }
 
     pub(super) fn remove_consumer(&self, service: &ServiceKey) {
         locked(&self.consumers).remove(service);
     }
 
-    /// Every node of a consumer, by service.
+    /// The address of this machine in every node of a consumer, by service.
     pub(super) fn of_consumers(&self) -> BTreeMap<ServiceKey, Arc<str>> {
         locked(&self.consumers).clone()
     }

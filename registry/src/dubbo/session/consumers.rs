@@ -141,7 +141,8 @@ struct Entries {
 }
 
 struct Entry {
-    path: Arc<str>,
+    /// The address of this machine that it names. Its path follows from that, and is long.
+    host: Arc<str>,
     /// Whether the registry has confirmed it.
     is_there: bool,
     /// Whether it may go: one of a session before waits until the watches of that are back.
@@ -152,9 +153,9 @@ impl Entries {
     /// Keeps them as `watched` says; ends with the session.
     async fn keep(mut self, mut watched: watch::Receiver<BTreeMap<ServiceKey, usize>>) {
         let of_before = self.layout.own.of_consumers().into_iter();
-        let inherited = |(service, path)| (service, Entry { path, is_there: false, may_go: false });
+        let inherited = |(service, host)| (service, Entry { host, is_there: false, may_go: false });
         self.written.extend(of_before.map(inherited));
-        let host = host_towards(&self.layout.servers).await;
+        let host = host_towards(&self.layout.servers).await.into();
         loop {
             let services: BTreeSet<ServiceKey> =
                 watched.borrow_and_update().keys().cloned().collect();
@@ -204,7 +205,7 @@ impl Entries {
             |(service, entry): &(&ServiceKey, &Entry)| entry.may_go && !services.contains(*service);
         let gone = self.written.iter().filter(is_gone).map(|(service, _)| service.clone());
         for service in gone.collect::<Vec<_>>() {
-            let path = self.written[&service].path.clone();
+            let path = self.path(&service, &self.written[&service].host);
             if let Ok(Ok(())) = timeout(LIMIT, self.tree.remove_owned(&path)).await {
                 self.written.remove(&service);
                 self.layout.own.remove_consumer(&service);
@@ -213,25 +214,28 @@ impl Entries {
     }
 
     /// Writes what is not known to be there.
-    async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &str) {
+    async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &Arc<str>) {
         for service in services {
             if self.written.get(service).is_some_and(|entry| entry.is_there) {
                 continue;
             }
-            let application = &self.layout.application;
-            let started = (self.layout.own.started_ms, std::process::id());
-            let url = consumer_url(service, application, host, started);
-            let parent = self.paths.consumers(service);
-            let path: Arc<str> = format!("{parent}/{}", url.to_node_name()).into();
             // Noted before it is written: it may have been when that fails.
-            let entry = Entry { path: Arc::clone(&path), is_there: false, may_go: true };
-            self.layout.own.add_consumer(service, &path);
+            let entry = Entry { host: Arc::clone(host), is_there: false, may_go: true };
+            self.layout.own.add_consumer(service, host);
             self.written.insert(service.clone(), entry);
+            let path = self.path(service, host);
             let put = timeout(LIMIT, self.tree.put_owned(&path, Bytes::new())).await;
             if let (Ok(Ok(())), Some(entry)) = (put, self.written.get_mut(service)) {
                 entry.is_there = true;
             }
         }
+    }
+
+    /// The path of the entry at `service` that names this address.
+    fn path(&self, service: &ServiceKey, host: &str) -> String {
+        let started = (self.layout.own.started_ms, std::process::id());
+        let url = consumer_url(service, &self.layout.application, host, started);
+        format!("{}/{}", self.paths.consumers(service), url.to_node_name())
     }
 }
 
