@@ -4,134 +4,15 @@
 
 mod world;
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dubhe_registry::{
-    Backend, Demand, Listing, Registry, RegistryParams, Session, Updates, supervise,
-};
-use rpc_core::{Error, Instance, ServiceKey, Source};
-use tokio::sync::watch;
+use dubhe_registry::{RegistryParams, Session as _};
+use rpc_core::{Instance, Source};
 use tokio::time::{Instant, sleep, timeout};
+use world::flaky::{Flaky, SERVICE};
 use world::log::{listen, logged};
 use world::{instance, key, shows};
-
-const SERVICE: &str = "shop.Inventory";
-
-/// A registry that knows one list and can be told to fail.
-#[derive(Debug, Clone)]
-struct Flaky(Arc<State>);
-
-#[derive(Debug)]
-struct State {
-    is_up: watch::Sender<bool>,
-    /// While it is down: whether it answers and refuses everybody.
-    refuses: AtomicBool,
-    listed: Mutex<BTreeMap<String, Instance>>,
-    revision: AtomicU64,
-    connects: AtomicUsize,
-    registers: AtomicUsize,
-    watches: AtomicUsize,
-    refusals: AtomicUsize,
-}
-
-impl Flaky {
-    fn new(is_up: bool) -> (Self, Arc<dyn Registry>) {
-        Self::with(is_up, RegistryParams::new("flaky://"))
-    }
-
-    fn with(is_up: bool, config: RegistryParams) -> (Self, Arc<dyn Registry>) {
-        let flaky = Self(Arc::new(State {
-            is_up: watch::Sender::new(is_up),
-            refuses: AtomicBool::new(false),
-            listed: Mutex::default(),
-            revision: AtomicU64::new(1),
-            connects: AtomicUsize::new(0),
-            registers: AtomicUsize::new(0),
-            watches: AtomicUsize::new(0),
-            refusals: AtomicUsize::new(0),
-        }));
-        let registry = supervise(Arc::new(flaky.clone()), &config);
-        (flaky, registry)
-    }
-
-    fn listed(&self) -> Vec<String> {
-        self.0.listed.lock().unwrap().keys().cloned().collect()
-    }
-
-    fn forget(&self) {
-        self.0.listed.lock().unwrap().clear();
-        self.0.revision.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Backend for Flaky {
-    fn address(&self) -> String {
-        "flaky://".to_owned()
-    }
-
-    async fn connect(&self, _: &Demand) -> Result<Arc<dyn Session>, Error> {
-        self.0.connects.fetch_add(1, Ordering::SeqCst);
-        match *self.0.is_up.borrow() {
-            true => Ok(Arc::new(self.clone())),
-            false if self.0.refuses.load(Ordering::SeqCst) => {
-                Err(Error::refused("flaky:// wants another token"))
-            }
-            false => Err(Error::unreachable("flaky:// is down")),
-        }
-    }
-}
-
-#[async_trait]
-impl Session for Flaky {
-    async fn register(&self, instance: &Instance) -> Result<(), Error> {
-        self.0.registers.fetch_add(1, Ordering::SeqCst);
-        let refuse = |n: usize| n.checked_sub(1);
-        let refusals = &self.0.refusals;
-        if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
-            return Err(Error::unreachable("not now"));
-        }
-        if instance.weight == 0 {
-            return Err(Error::invalid_config("flaky:// takes none without weight"));
-        }
-        let mut listed = self.0.listed.lock().unwrap();
-        let old = listed.insert(instance.address.to_string(), instance.clone());
-        let is_news = old.as_ref() != Some(instance);
-        self.0.revision.fetch_add(u64::from(is_news), Ordering::SeqCst);
-        Ok(())
-    }
-
-    async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
-        self.0.listed.lock().unwrap().remove(&*instance.address);
-        self.0.revision.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    /// Tells the list once and misses every later change.
-    async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
-        self.0.watches.fetch_add(1, Ordering::SeqCst);
-        updates.put(self.fetch(service).await?);
-        std::future::pending().await
-    }
-
-    async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
-        let revision = self.0.revision.load(Ordering::SeqCst);
-        Ok(Listing::new(revision, self.0.listed.lock().unwrap().values().cloned()))
-    }
-
-    async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        Ok(vec![key(SERVICE)])
-    }
-
-    async fn closed(&self) {
-        let mut is_up = self.0.is_up.subscribe();
-        let _ = is_up.wait_for(|is_up| !is_up).await;
-    }
-}
 
 /// What comes within ten minutes; on paused time, what never comes would be waited for without end.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
@@ -160,6 +41,37 @@ async fn a_bad_instance_of_any_backend_costs_no_other() {
     let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
     shows(&mut list, &["a:1", "b:1"]).await;
     assert_eq!(registry.list(&key(SERVICE)).await.unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_out_of_a_list_that_does_not_change_is_told_again() {
+    listen();
+    let (flaky, registry) = Flaky::new(true);
+    flaky.register(&instance(SERVICE, "at-no-port")).await.unwrap();
+    let list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    let told = || logged(&["unusable instances are left out", "`at-no-port`"]);
+    sleep(Duration::from_secs(599)).await;
+    assert_eq!(told(), 1);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(told(), 2);
+    drop(list);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_session_counts_its_revisions_for_itself() {
+    let (flaky, registry) = Flaky::new(true);
+    flaky.register(&instance(SERVICE, "a:1")).await.unwrap();
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &["a:1"]).await;
+    let revision = flaky.0.revision.load(Ordering::SeqCst);
+    let mut trouble = list.watch_trouble();
+    flaky.0.is_up.send_replace(false);
+    soon(trouble.wait_for(Option::is_some)).await.unwrap();
+    flaky.register(&instance(SERVICE, "b:1")).await.unwrap();
+    flaky.0.revision.store(revision, Ordering::SeqCst);
+    flaky.0.is_up.send_replace(true);
+    soon(list.next()).await.unwrap();
+    assert_eq!(list.latest().instances.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

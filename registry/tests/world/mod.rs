@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
+pub(crate) mod flaky;
 pub(crate) mod log;
 #[cfg(feature = "store")]
 pub(crate) mod process;
