@@ -353,7 +353,7 @@ impl<S: WatchTarget> Follow<S> {
     /// Reads it again from time to time, and so repairs what the watch has missed.
     async fn read_again(&self, session: &dyn Session, updates: &S::Updates) -> Error {
         loop {
-            sleep(self.link.pace.until_reconcile()).await;
+            sleep(self.link.until_reconcile()).await;
             match Box::pin(self.link.request(self.target.read(session))).await {
                 Ok(update) => S::put(updates, update),
                 Err(error) => return error,

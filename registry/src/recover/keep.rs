@@ -86,7 +86,7 @@ impl Keep {
                     );
                 }
                 self.backoff.reset();
-                self.link.pace.until_reconcile()
+                self.link.until_reconcile()
             }
             Err(error) => {
                 let was = registered.send_if_modified(|is| std::mem::replace(is, false));

@@ -57,6 +57,8 @@ pub(crate) struct Link {
     /// Whether a task opens sessions.
     is_opening: AtomicBool,
     opener: Mutex<Option<JoinHandle<()>>>,
+    /// When it was made.
+    since: Instant,
 }
 
 /// Notes the end of the task that opens sessions, even if it never began.
@@ -128,7 +130,13 @@ impl Link {
             hurry: Notify::new(),
             is_opening: AtomicBool::new(false),
             opener: Mutex::new(None),
+            since: Instant::now(),
         }
+    }
+
+    /// The time until the next check.
+    pub(crate) fn until_reconcile(&self) -> Duration {
+        self.pace.until_reconcile(self.since.elapsed())
     }
 
     /// Starts the task that opens sessions, in the present runtime, if there is none.
@@ -283,7 +291,7 @@ impl Link {
     pub(crate) async fn list(&self, service: &ServiceKey) -> Result<Snapshot, Error> {
         let session = self.session().await?;
         let listing = self.request(session.fetch(service)).await?;
-        Ok(self.snapshot(service, listing))
+        Ok(self.snapshot(service, listing).0)
     }
 
     /// Every service that has an instance now.
@@ -331,14 +339,14 @@ impl Link {
         }
     }
 
-    /// The instances of a registry's list that can be used; the others are logged.
-    pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> Snapshot {
+    /// The instances of a registry's list that can be used, and whether those are all; the others are logged.
+    pub(crate) fn snapshot(&self, service: &ServiceKey, mut listing: Listing) -> (Snapshot, bool) {
         let left_out = sound::sift(&mut listing.instances);
         self.told.tell(&self.backend.address(), service, &left_out);
         if let Some(zone) = &self.zone {
             listing.instances.iter_mut().for_each(|instance| place_in(zone, instance));
         }
-        Snapshot::shared(listing.instances, Source::Live)
+        (Snapshot::shared(listing.instances, Source::Live), left_out.count == 0)
     }
 
     /// Runs one operation within the request timeout.

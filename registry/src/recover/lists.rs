@@ -4,6 +4,7 @@
 //! as long as the registry confirms it: written later, it would look younger than it is.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 pub(super) struct ListTarget {
     service: ServiceKey,
     copy: Mutex<CopyAge>,
+    /// The revision of the list that the present watch has brought last; 0 for one that has no such number, or of
+    /// which something was left out and is to be told again.
+    brought: AtomicU64,
 }
 
 /// How the copy on disk stands to the list.
@@ -49,7 +53,32 @@ struct CopyAge {
 
 impl ListTarget {
     pub(super) fn new(service: ServiceKey) -> Self {
-        Self { service, copy: Mutex::default() }
+        Self { service, copy: Mutex::default(), brought: AtomicU64::new(0) }
+    }
+
+    /// Hands a list to the listeners unless they have an equal one, and says whether they had not.
+    ///
+    /// # Errors
+    /// The runtime ends.
+    async fn bring(
+        &self,
+        link: &Arc<Link>,
+        listing: Listing,
+        ends: &Ends<Snapshot>,
+    ) -> Result<bool, Error> {
+        let (reader, service) = (Arc::clone(link), self.service.clone());
+        let (before, items) = (ends.values.borrow().clone(), listing.instances.len());
+        let revision = listing.revision;
+        let read = move || {
+            let (snapshot, is_whole) = reader.snapshot(&service, listing);
+            let snapshot = snapshot.sharing(&before);
+            ((snapshot != before).then_some(snapshot), is_whole)
+        };
+        let (changed, is_whole) = off_thread_if_long(items, read).await?;
+        self.brought.store(if is_whole { revision } else { 0 }, Ordering::Relaxed);
+        let is_new = changed.is_some();
+        changed.into_iter().for_each(|changed| drop(ends.values.send_replace(changed)));
+        Ok(is_new)
     }
 
     /// Writes the copy. What the disk does not take is still to be written, and is told once until it
@@ -160,6 +189,8 @@ impl WatchTarget for ListTarget {
     type Value = Snapshot;
 
     fn updates(&self, present: &Snapshot) -> Updates {
+        // Each session counts for itself.
+        self.brought.store(0, Ordering::Relaxed);
         Updates::new(present.instances.len()).0
     }
 
@@ -186,16 +217,15 @@ impl WatchTarget for ListTarget {
         ends: &'a Ends<Snapshot>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let (reader, service) = (Arc::clone(link), self.service.clone());
-            let (before, items) = (ends.values.borrow().clone(), listing.instances.len());
-            let read = move || {
-                let snapshot = reader.snapshot(&service, listing).sharing(&before);
-                (snapshot != before).then_some(snapshot)
+            let is_brought = self.brought.load(Ordering::Relaxed) == listing.revision;
+            let is_new = match is_brought && listing.revision != 0 {
+                true => false,
+                false => match self.bring(link, listing, ends).await {
+                    Ok(is_new) => is_new,
+                    // The runtime ends, and all of this with it.
+                    Err(_) => return,
+                },
             };
-            // It fails where the runtime ends, and all of this with it.
-            let Ok(changed) = off_thread_if_long(items, read).await else { return };
-            let is_new = changed.is_some();
-            changed.into_iter().for_each(|changed| drop(ends.values.send_replace(changed)));
             ends.confirm();
             if link.cache.is_some() {
                 let length = ends.values.borrow().instances.len();

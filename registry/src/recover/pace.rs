@@ -11,6 +11,9 @@ const PER_PEER: Duration = Duration::from_millis(40);
 /// The spread of however many.
 const LONGEST_SPREAD: Duration = Duration::from_secs(20);
 
+/// Into how many parts a reconcile is divided; checks come at the end of one.
+const PARTS: u32 = 60;
+
 /// The times of a supervised registry.
 ///
 /// The defaults suit a registry that many processes share. One that lives in the same process, or
@@ -80,9 +83,15 @@ impl Pace {
         width.mul_f64(rand::random())
     }
 
-    /// The time until the next check.
-    pub(crate) fn until_reconcile(&self) -> Duration {
-        self.reconcile.mul_f64(rand::random_range(0.75..=0.9))
+    /// The time until the next check, for a link that has existed for `age`. What was to come within the same part of
+    /// a reconcile comes at its end: those of a thousand lists wake few threads and share writes and reads.
+    pub(crate) fn until_reconcile(&self, age: Duration) -> Duration {
+        let part = self.reconcile / PARTS;
+        let latest = self.reconcile.mul_f64(0.9).saturating_sub(part);
+        let until = latest.mul_f64(rand::random_range(0.86..=1.0));
+        let begun = age.saturating_add(until).as_nanos().checked_rem(part.as_nanos()).unwrap_or(0);
+        let begun = Duration::from_nanos(u64::try_from(begun).unwrap_or(0));
+        until + part.saturating_sub(begun)
     }
 }
 
@@ -137,11 +146,21 @@ mod tests {
     #[test]
     fn checks_are_spread_and_never_later_than_they_are_promised() {
         let pace = Pace::default();
-        let checks: BTreeSet<_> = (0..100).map(|_| pace.until_reconcile()).collect();
-        let (least, most, longest) =
-            (*checks.first().unwrap(), *checks.last().unwrap(), pace.reconcile);
-        assert!(least >= longest.mul_f64(0.74) && least < longest.mul_f64(0.8), "{least:?}");
-        assert!(most <= longest.mul_f64(0.9) && most > longest.mul_f64(0.85), "{most:?}");
+        let checks = |age| (0..1000).map(move |_| pace.until_reconcile(age)).collect();
+        for age in [Duration::ZERO, Duration::from_millis(12_345)] {
+            let checks: BTreeSet<Duration> = checks(age);
+            let (least, most, longest) =
+                (*checks.first().unwrap(), *checks.last().unwrap(), pace.reconcile);
+            assert!(least >= longest.mul_f64(0.75) && least < longest.mul_f64(0.8), "{least:?}");
+            assert!(most <= longest.mul_f64(0.9) && most > longest.mul_f64(0.85), "{most:?}");
+            // Those of many lists come together, twice a second.
+            let at = |check: &Duration| (age + *check).as_millis() % 500;
+            assert!(checks.iter().all(|check| at(check) == 0) && checks.len() <= 10, "{checks:?}");
+        }
+        let never = Pace { reconcile: Duration::ZERO, ..pace };
+        assert_eq!(never.until_reconcile(Duration::from_secs(1)), Duration::ZERO);
+        let longest = Pace { reconcile: Duration::MAX, ..pace };
+        assert!(longest.until_reconcile(Duration::ZERO) > Duration::from_secs(1 << 40));
     }
 
     /// When each of so many readers, which lost the registry at once, is back after an outage, in order, counted
