@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::connection::{ConnectionState, Order, RequestFailure, RequestOutcome, drive};
+use super::connection::{AnswersTo, ConnectionState, Order, RequestFailure, RequestOutcome, drive};
 use super::jute::NotJute;
 use super::message::{self, MAX_REQUEST, NewNode, NodeStat, ServerCode, WatchKind, ZooKeeperOp};
 use super::name_set::NameSet;
@@ -112,13 +112,20 @@ impl ZooKeeperClient {
         if frame.len() > MAX_REQUEST {
             return Err(OpFailure::TooLarge(frame.len()));
         }
-        let (answer, answered) = oneshot::channel();
-        let order = Order { frame, answer };
-        let asked: RequestOutcome = match self.orders.send(order).await {
-            Ok(()) => answered.await.unwrap_or(Err(RequestFailure::Lost)),
-            Err(_) => Err(RequestFailure::Lost),
-        };
-        asked.map_err(OpFailure::Request)
+        let (to, answered) = oneshot::channel();
+        let outcome: RequestOutcome = self.asked(frame, AnswersTo::One(to), answered).await?;
+        Ok(outcome?)
+    }
+
+    async fn asked<T>(
+        &self,
+        frames: BytesMut,
+        answers: AnswersTo,
+        answered: oneshot::Receiver<T>,
+    ) -> Result<T, RequestFailure> {
+        let sent = self.orders.send(Order { frames, answers }).await;
+        sent.map_err(|_| RequestFailure::Lost)?;
+        answered.await.map_err(|_| RequestFailure::Lost)
     }
 
     /// The value of a node, if there is one.
@@ -138,17 +145,32 @@ impl ZooKeeperClient {
         }
     }
 
+    /// What is known of these nodes beside their values, in one write: of each there is.
+    pub(super) async fn stats(
+        &self,
+        paths: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Option<NodeStat>>, OpFailure> {
+        let (mut frames, mut left) = (BytesMut::new(), 0);
+        for path in paths {
+            frames.extend_from_slice(&message::read(ZooKeeperOp::Exists, &path, false));
+            left += 1;
+        }
+        if left == 0 {
+            return Ok(Vec::new());
+        }
+        let (to, answered) = oneshot::channel();
+        let answers = AnswersTo::All { left, came: Vec::with_capacity(left), to };
+        let answers: Vec<RequestOutcome> = self.asked(frames, answers, answered).await?;
+        answers.into_iter().map(|outcome| stat_of(outcome.map_err(OpFailure::Request))).collect()
+    }
+
     /// What is known of a node beside its value, if there is one.
     pub(super) async fn stat(&self, path: &str) -> Result<Option<NodeStat>, OpFailure> {
         self.read_stat(path, false).await
     }
 
     async fn read_stat(&self, path: &str, is_watched: bool) -> Result<Option<NodeStat>, OpFailure> {
-        match self.request(message::read(ZooKeeperOp::Exists, path, is_watched)).await {
-            Ok(body) => Ok(Some(message::stat_alone(body)?)),
-            Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        stat_of(self.request(message::read(ZooKeeperOp::Exists, path, is_watched)).await)
     }
 
     /// The names of the children of a node, if there is one.
@@ -232,6 +254,15 @@ impl ZooKeeperClient {
     }
 }
 
+/// What an answer says of a node, if there is one.
+fn stat_of(answer: Result<Bytes, OpFailure>) -> Result<Option<NodeStat>, OpFailure> {
+    match answer {
+        Ok(body) => Ok(Some(message::stat_alone(body)?)),
+        Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 /// Reads at a path, and of the values of its children, that set watches, and the changes that they then tell.
 pub(super) struct PathWatches<'a> {
     client: &'a ZooKeeperClient,
@@ -307,10 +338,10 @@ impl PathWatches<'_> {
     }
 
     fn unset(&self, kind: WatchKind, path: &str) {
-        let (answer, _) = oneshot::channel();
-        let frame = message::remove_watch(kind, path);
+        let (to, _) = oneshot::channel();
+        let frames = message::remove_watch(kind, path);
         // If the queue is full, the watch tells one more change, which nobody hears.
-        let _ = self.client.orders.try_send(Order { frame, answer });
+        let _ = self.client.orders.try_send(Order { frames, answers: AnswersTo::One(to) });
     }
 
     /// Waits for changes and takes all that there are: the paths where they were.

@@ -48,12 +48,20 @@ pub(super) enum RequestFailure {
 
 pub(super) type RequestOutcome = Result<Bytes, RequestFailure>;
 
-/// A request on its way to the connection.
+/// Requests on their way to the connection, one behind the other.
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) frame: BytesMut,
-    /// Where the answer goes; gone if nobody waits for it any more.
-    pub(super) answer: oneshot::Sender<RequestOutcome>,
+    pub(super) frames: BytesMut,
+    pub(super) answers: AnswersTo,
+}
+
+/// Where answers go; gone if nobody waits for them any more.
+#[derive(Debug)]
+pub(super) enum AnswersTo {
+    /// Of one request.
+    One(oneshot::Sender<RequestOutcome>),
+    /// Of several, together once all have come: one is woken, once.
+    All { left: usize, came: Vec<RequestOutcome>, to: oneshot::Sender<Vec<RequestOutcome>> },
 }
 
 /// What a connection shares with those who use it.
@@ -74,12 +82,33 @@ struct Connection<S> {
     outgoing: BytesMut,
     /// Whether all that was written has left; TLS may hold some back.
     is_flushed: bool,
-    waiting: VecDeque<(i32, oneshot::Sender<RequestOutcome>)>,
+    /// Those whose next answer has this number, in the order of their requests.
+    waiting: VecDeque<(i32, AnswersTo)>,
+    /// How many answers that are.
+    in_flight: usize,
     last_xid: i32,
     /// Bytes of an answer that is too long and is not kept.
     skipping: usize,
     heard: Instant,
     said: Instant,
+}
+
+impl AnswersTo {
+    /// Hands an answer on; whoever waits for more is left.
+    fn answer(self, outcome: RequestOutcome) -> Option<Self> {
+        // An error says that nobody waits for it any more.
+        match self {
+            Self::One(to) => drop(to.send(outcome)),
+            Self::All { left, mut came, to } => {
+                came.push(outcome);
+                if left > 1 {
+                    return Some(Self::All { left: left - 1, came, to });
+                }
+                let _ = to.send(came);
+            }
+        }
+        None
+    }
 }
 
 /// Drives a connection until it breaks, or nobody sends orders any more; then it closes the session,
@@ -98,6 +127,7 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         outgoing: BytesMut::new(),
         is_flushed: true,
         waiting: VecDeque::new(),
+        in_flight: 0,
         last_xid: 0,
         skipping: 0,
         heard: Instant::now(),
@@ -138,7 +168,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let silence = (timeout * 2 / 3).min(SILENCE);
         let broke = |error: std::io::Error| format!("the connection broke: {error}");
         loop {
-            let takes_orders = self.waiting.len() < IN_FLIGHT && self.outgoing.len() < UNWRITTEN;
             let has_outgoing = !self.outgoing.is_empty() || !self.is_flushed;
             let (ping_at, silent_at) = (self.said + ping_every, self.heard + silence);
             // Room for the next read, in steps that follow what really comes.
@@ -154,16 +183,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 flushed = write_some(&mut self.write, &mut self.outgoing), if has_outgoing => {
                     self.is_flushed = flushed.map_err(broke)?;
                 }
-                order = orders.recv(), if takes_orders => match order {
-                    Some(order) => self.ask(order),
-                    None => return Ok(()),
-                },
-                () = sleep_until(silent_at) => {
-                    return Err(format!("the server has been silent for {silence:?}"));
+                order = orders.recv(), if self.takes_orders() => {
+                    let Some(order) = order else { return Ok(()) };
+                    self.ask(order);
+                    // What is there already leaves in one write.
+                    while self.takes_orders() && let Ok(order) = orders.try_recv() {
+                        self.ask(order);
+                    }
                 }
-                () = sleep_until(ping_at) => self.say(&message::plain(ZooKeeperOp::Ping, xid::PING)),
+                () = sleep_until(ping_at.min(silent_at)) => {
+                    if silent_at <= Instant::now() {
+                        return Err(format!("the server has been silent for {silence:?}"));
+                    }
+                    self.say(&message::plain(ZooKeeperOp::Ping, xid::PING));
+                }
             }
         }
+    }
+
+    fn takes_orders(&self) -> bool {
+        self.in_flight < IN_FLIGHT && self.outgoing.len() < UNWRITTEN
     }
 
     fn say(&mut self, frame: &[u8]) {
@@ -171,11 +210,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.said = Instant::now();
     }
 
-    fn ask(&mut self, mut order: Order) {
-        self.last_xid = self.last_xid.checked_add(1).unwrap_or(1);
-        message::number(&mut order.frame, self.last_xid);
-        self.say(&order.frame);
-        self.waiting.push_back((self.last_xid, order.answer));
+    fn ask(&mut self, Order { mut frames, answers }: Order) {
+        self.waiting.push_back((xid::after(self.last_xid), answers));
+        let (mut rest, mut count) = (&mut frames[..], 0);
+        while let Some(length) = rest.first_chunk().map(|four| u32::from_be_bytes(*four)) {
+            self.last_xid = xid::after(self.last_xid);
+            message::number(rest, self.last_xid);
+            let end = rest.len().min(4 + usize::try_from(length).unwrap_or(usize::MAX - 4));
+            rest = &mut rest[end..];
+            count += 1;
+        }
+        self.in_flight += count;
+        self.say(&frames);
     }
 
     /// Takes the frames that have come whole, and what has come of one that is not kept.
@@ -222,24 +268,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             _ => {}
         }
         self.state.ticket.see(head.zxid);
-        let (xid, answer) = self.waiting.pop_front().ok_or(NotJute)?;
+        let (xid, answers) = self.waiting.pop_front().ok_or(NotJute)?;
         if xid != head.xid {
             return Err(NotJute);
         }
+        self.in_flight -= 1;
         let result = match head.code {
             Some(code) => Err(RequestFailure::Code(code)),
             None if !is_kept => Err(RequestFailure::TooLong(length)),
             None => Ok(frame.slice(AnswerHead::LENGTH..)),
         };
-        // An error says that nobody waits for it any more.
-        let _ = answer.send(result);
+        if let Some(answers) = answers.answer(result) {
+            self.waiting.push_front((xid::after(xid), answers));
+        }
         Ok(())
     }
 
     /// Ends the session at the servers.
     async fn close(&mut self) {
         self.state.ticket.end();
-        self.last_xid = self.last_xid.checked_add(1).unwrap_or(1);
+        self.last_xid = xid::after(self.last_xid);
         self.say(&message::plain(ZooKeeperOp::Close, self.last_xid));
         let goodbye = async {
             self.write.write_all_buf(&mut self.outgoing).await?;

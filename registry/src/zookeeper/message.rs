@@ -34,6 +34,11 @@ pub(super) mod xid {
     pub(crate) const EVENT: i32 = -1;
     pub(crate) const PING: i32 = -2;
     pub(crate) const AUTH: i32 = -4;
+
+    /// The number of the request after that with `xid`.
+    pub(crate) fn after(xid: i32) -> i32 {
+        xid.checked_add(1).unwrap_or(1)
+    }
 }
 
 /// Why a server does not do what it was asked to.
@@ -106,7 +111,7 @@ fn request(op: ZooKeeperOp) -> JuteWriter {
 }
 
 /// Writes the number of a request into its frame.
-pub(super) fn number(frame: &mut BytesMut, xid: i32) {
+pub(super) fn number(frame: &mut [u8], xid: i32) {
     frame[4..8].copy_from_slice(&xid.to_be_bytes());
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
+use futures_util::stream::{self, StreamExt};
 use rpc_core::Error;
 use tokio::time::{Instant, sleep_until};
 
@@ -177,7 +177,7 @@ impl ZooKeeperTree {
             }
             (ReadOf::Values, Some(known))
                 if known.children == mark.children
-                    && self.are_as_old(path, &names, known.seen).await? =>
+                    && self.are_old(path, &names, known.seen).await? =>
             {
                 Ok(None)
             }
@@ -189,17 +189,15 @@ impl ZooKeeperTree {
     }
 
     /// Whether all these children are there, and none has changed since.
-    async fn are_as_old(
-        &self,
-        path: &str,
-        names: &[NodeName],
-        seen: i64,
-    ) -> Result<bool, OpFailure> {
-        let stats = stream::iter(names.to_vec())
-            .map(async |name| self.client.stat(&format!("{path}/{name}")).await)
-            .buffer_unordered(READS);
-        let is_as_old = |stat: Option<NodeStat>| stat.is_some_and(|stat| stat.changed <= seen);
-        stats.try_all(async |stat| is_as_old(stat)).await
+    async fn are_old(&self, path: &str, names: &[NodeName], seen: i64) -> Result<bool, OpFailure> {
+        let is_as_old = |stat: &Option<NodeStat>| stat.is_some_and(|stat| stat.changed <= seen);
+        for names in names.chunks(READS) {
+            let paths = names.iter().map(|name| format!("{path}/{name}"));
+            if !self.client.stats(paths).await?.iter().all(is_as_old) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// These children with their values, and whether there is none that we may not read.

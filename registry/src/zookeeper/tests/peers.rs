@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::zookeeper::client::{OpFailure, ZooKeeperClient};
 use crate::zookeeper::connection::{MAX_ANSWER, RequestFailure};
 use crate::zookeeper::jute::JuteWriter;
-use crate::zookeeper::message::ServerCode;
+use crate::zookeeper::message::{NodeStat, ServerCode};
 use crate::zookeeper::open::{OpenFailure, SessionWish, open_session};
 use crate::zookeeper::ticket::SessionTicket;
 
@@ -121,6 +121,71 @@ async fn a_request_that_is_given_up_does_not_shift_the_answers_of_others() {
     server.write_all(&answer(2, -101, &[])).await.unwrap();
     assert_eq!(second.await.unwrap(), Ok(None));
     assert_eq!(ticket.seen(), 3);
+}
+
+/// The number of a request that was heard.
+fn xid_of(frame: &[u8]) -> i32 {
+    i32::from_be_bytes(*frame.first_chunk().unwrap())
+}
+
+/// An answer to whether there is a node, which was changed by the transaction `changed`.
+fn stat(xid: i32, changed: i64) -> BytesMut {
+    let stat = JuteWriter::new().long(1).long(changed).long(0).long(0).int(0).int(0).int(0);
+    let stat = stat.long(0).int(0).int(0).long(0).finish();
+    answer(xid, 0, &stat[4..])
+}
+
+#[tokio::test(start_paused = true)]
+async fn stats_of_several_nodes_are_asked_for_at_once_and_handed_out_in_order() {
+    let (client, mut server, _) = session(Duration::from_secs(40));
+    let paths = ["/a", "/b", "/c"].map(ToOwned::to_owned);
+    let [asking, given_up, last] = [(); 3].map(|()| Arc::clone(&client));
+    let also = paths.clone();
+    let impatient = tokio::spawn(async move { given_up.stats(also).await });
+    let heard_all = async |server: &mut DuplexStream, count: i32, first: i32| {
+        for number in 0..count {
+            let frame = heard(server).await;
+            assert_eq!(xid_of(&frame), first + number);
+        }
+    };
+    heard_all(&mut server, 3, 1).await;
+    impatient.abort();
+    assert!(impatient.await.unwrap_err().is_cancelled());
+    let both = tokio::spawn(async move {
+        tokio::join!(asking.stats(paths), last.stat("/d"), last.stats(Vec::new()))
+    });
+    heard_all(&mut server, 4, 4).await;
+    for (xid, changed) in [(1, 11), (2, 12), (3, 13), (4, 14), (6, 16), (7, 17)] {
+        if xid == 6 {
+            server.write_all(&answer(5, -101, &[])).await.unwrap();
+        }
+        server.write_all(&stat(xid, changed)).await.unwrap();
+    }
+    let (three, one, none) = both.await.unwrap();
+    let changed = |stat: &Option<NodeStat>| stat.map(|stat| stat.changed);
+    let three: Vec<_> = three.unwrap().iter().map(changed).collect();
+    assert_eq!(three, [Some(14), None, Some(16)]);
+    assert_eq!((changed(&one.unwrap()), none.unwrap().len()), (Some(17), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_one_of_several_stats_is_theirs() {
+    let (client, mut server, _) = session(Duration::from_secs(40));
+    let asking = tokio::spawn(async move {
+        let paths = || ["/a", "/b"].map(ToOwned::to_owned);
+        (client.stats(paths()).await, client.stats(paths()).await)
+    });
+    for _ in 0..2 {
+        heard(&mut server).await;
+    }
+    server.write_all(&stat(1, 1)).await.unwrap();
+    server.write_all(&answer(2, -102, &[])).await.unwrap();
+    heard(&mut server).await;
+    server.write_all(&stat(3, 1)).await.unwrap();
+    drop(server);
+    let (refused, lost) = asking.await.unwrap();
+    assert_eq!(refused.unwrap_err(), ServerCode::NoAuth.into());
+    assert_eq!(lost.unwrap_err(), OpFailure::Request(RequestFailure::Lost));
 }
 
 #[tokio::test(start_paused = true)]
