@@ -115,13 +115,29 @@ impl EtcdCompare {
     }
 }
 
-/// One of the two.
+/// One of the three.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct EtcdOperation {
+    #[prost(message, optional, tag = "1")]
+    pub(super) range: Option<RangeRequest>,
     #[prost(message, optional, tag = "2")]
     pub(super) put: Option<PutRequest>,
     #[prost(message, optional, tag = "3")]
     pub(super) delete: Option<DeleteRangeRequest>,
+}
+
+impl EtcdOperation {
+    pub(super) fn range(request: RangeRequest) -> Self {
+        Self { range: Some(request), ..Self::default() }
+    }
+
+    pub(super) fn put(request: PutRequest) -> Self {
+        Self { put: Some(request), ..Self::default() }
+    }
+
+    pub(super) fn delete(request: DeleteRangeRequest) -> Self {
+        Self { delete: Some(request), ..Self::default() }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -134,8 +150,20 @@ pub(super) struct TxnRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TxnResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(super) header: Option<EtcdHeader>,
     #[prost(bool, tag = "2")]
     pub(super) succeeded: bool,
+    /// What came of each operation.
+    #[prost(message, repeated, tag = "3")]
+    pub(super) responses: Vec<EtcdOutcome>,
+}
+
+/// What came of an operation, as far as it has to say something.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct EtcdOutcome {
+    #[prost(message, optional, tag = "1")]
+    pub(super) range: Option<RangeResponse>,
 }
 
 /// One of the two.

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! session.rs   connection, login, lease
-//! tree.rs      keys as a tree of nodes; children.rs what is below a path
+//! tree.rs      keys as a tree of nodes; children.rs what is below a path, joint_ranges.rs reads that come together
 //! watches.rs   many watches on one stream
 //! examine.rs   what one server tells of itself
 //! messages.rs  etcd's messages; words.rs what its errors mean
@@ -14,6 +14,7 @@
 
 mod children;
 mod examine;
+mod joint_ranges;
 mod messages;
 mod session;
 #[cfg(test)]

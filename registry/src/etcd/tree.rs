@@ -8,6 +8,7 @@ use rpc_core::Error;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::children::{Children, ListEffect, TooMany};
+use super::joint_ranges::JointRanges;
 use super::messages::{
     DeleteRangeRequest, EtcdCompare, EtcdKeyValue, EtcdOperation, PUT, PutRequest, PutResponse,
     RANGE, RangeRequest, RangeResponse, TXN, TxnRequest, TxnResponse,
@@ -49,11 +50,13 @@ pub(super) struct EtcdList {
 #[derive(Debug)]
 pub(super) struct EtcdTree {
     session: EtcdSession,
+    /// Reads of checks, and of single keys.
+    pub(super) joint: JointRanges,
 }
 
 impl EtcdTree {
-    pub(super) const fn new(session: EtcdSession) -> Self {
-        Self { session }
+    pub(super) fn new(session: EtcdSession) -> Self {
+        Self { session, joint: JointRanges::default() }
     }
 
     pub(super) fn link(&self) -> &EtcdLink {
@@ -126,7 +129,7 @@ impl EtcdTree {
             min_mod_revision: mark.seen.saturating_add(1),
             ..RangeRequest::default()
         };
-        let answer: RangeResponse = self.link().call(RANGE, &request).await?;
+        let answer = self.joint.read(self.link(), request).await?;
         // A revision that is older is of a server that was set back.
         let is_as_marked = |now: TreeMark| now.children == mark.children && now.seen >= mark.seen;
         Ok(answer.kvs.is_empty() && mark_of(&answer).is_some_and(is_as_marked))
@@ -208,8 +211,8 @@ impl NodeTree for EtcdTree {
 
     async fn remove_owned(&self, path: &str) -> Result<(), Error> {
         let ours = EtcdCompare::owned_by(path.into(), self.link().lease);
-        let delete = Some(DeleteRangeRequest { key: path.into() });
-        self.transact(ours, EtcdOperation { put: None, delete }).await?;
+        let delete = EtcdOperation::delete(DeleteRangeRequest { key: path.into() });
+        self.transact(ours, delete).await?;
         Ok(())
     }
 
@@ -227,8 +230,8 @@ impl NodeTree for EtcdTree {
             };
             let changed_at = present.map_or(0, |kv| kv.mod_revision);
             let unchanged = EtcdCompare::changed_at(path.into(), changed_at);
-            let put = Some(PutRequest { key: path.into(), value: value.into(), lease: 0 });
-            if self.transact(unchanged, EtcdOperation { put, delete: None }).await? {
+            let put = PutRequest { key: path.into(), value: value.into(), lease: 0 };
+            if self.transact(unchanged, EtcdOperation::put(put)).await? {
                 return Ok(());
             }
         }
@@ -237,16 +240,16 @@ impl NodeTree for EtcdTree {
     }
 
     async fn remove_lasting(&self, path: &str) -> Result<(), Error> {
-        let delete = Some(DeleteRangeRequest { key: path.into() });
-        let success = vec![EtcdOperation { put: None, delete }];
+        let success = vec![EtcdOperation::delete(DeleteRangeRequest { key: path.into() })];
         let request = TxnRequest { compare: Vec::new(), success };
         let _: TxnResponse = self.link().call(TXN, &request).await?;
         Ok(())
     }
 
     async fn value(&self, path: &str) -> Result<Option<Bytes>, Error> {
-        let (present, _) = self.read(path).await?;
-        Ok(present.map(|kv| kv.value.into()))
+        let request = RangeRequest { key: path.into(), ..RangeRequest::default() };
+        let answer = self.joint.read(self.link(), request).await?;
+        Ok(answer.kvs.into_iter().next().map(|kv| kv.value.into()))
     }
 
     async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {

@@ -1,12 +1,14 @@
 //! Sessions, keys and watches against etcd itself, whole and broken.
 
 mod faults;
+mod joint_ranges;
 mod tls;
 
 use std::io::{Read as _, Write as _};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use prost::Message;
 use servers::EtcdServer;
 use tokio::sync::watch;
@@ -153,7 +155,7 @@ async fn long_lists_are_read_in_pages_and_folders_are_passed_over() {
 async fn put_all(tree: &EtcdTree, paths: impl Iterator<Item = String>) {
     let put = |path: String| {
         let put = PutRequest { key: path.into(), value: Vec::new(), lease: 0 };
-        EtcdOperation { put: Some(put), delete: None }
+        EtcdOperation::put(put)
     };
     let puts: Vec<_> = paths.map(put).collect();
     for some in puts.chunks(100) {
@@ -292,7 +294,7 @@ async fn a_login_is_asked_for_checked_and_renewed() {
     // As when it has run out.
     tree.link().set_token("no.such.token");
     let calls = (0..20).map(|_| tree.value("/a/1"));
-    for answer in futures_util::future::join_all(calls).await {
+    for answer in join_all(calls).await {
         assert_eq!(answer.unwrap(), Some(Bytes::new()));
     }
     put(&tree, "/a/2").await;
