@@ -64,10 +64,8 @@ pub(crate) use self::service_instance::ServiceInstance;
 pub(crate) use self::session::TreeSession;
 #[cfg(any(feature = "nacos", feature = "zookeeper"))]
 pub(crate) use self::tree::NodeName;
-#[cfg(any(feature = "etcd", feature = "zookeeper"))]
-pub(crate) use self::tree::TreeMark;
 pub(crate) use self::tree::{
-    ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeNode, ValueSink,
+    ChangedNode, NodeSink, NodeTree, ReadChildren, ReadOf, TreeMark, TreeNode, ValueSink,
 };
 #[cfg(feature = "nacos")]
 pub(crate) use self::url::DubboUrl;

@@ -96,13 +96,16 @@ impl NodeSink for NodeFeed {
 /// The value is the only child; one that is absent is none.
 impl ValueSink for NodeFeed {
     fn put_value(&self, value: Option<Bytes>) {
-        self.put_all(value_node(value).into());
+        self.put_all(value_node(value));
     }
 }
 
 /// A value as the only child of its path; none if it is absent.
-pub(crate) fn value_node(value: Option<Bytes>) -> Vec<TreeNode> {
-    value.map(|value| TreeNode { name: NodeName::default(), value }).into_iter().collect()
+pub(crate) fn value_node(value: Option<Bytes>) -> ReadChildren {
+    let none = TreeMark { seen: 0, children: -1 };
+    let mark = value.as_deref().map_or(none, TreeMark::of_bytes);
+    let node = value.map(|value| TreeNode { name: NodeName::default(), value });
+    ReadChildren { nodes: node.into_iter().collect(), mark: Some(mark) }
 }
 
 // === impl NodeNews ===

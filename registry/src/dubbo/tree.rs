@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hasher as _};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -39,6 +40,17 @@ pub(crate) struct TreeMark {
     pub(crate) seen: i64,
     /// What other children had another of, as far as `seen` does not tell.
     pub(crate) children: i64,
+}
+
+impl TreeMark {
+    /// Of a reading that came as these bytes, for a server that tells no changes: others make another one, as surely as
+    /// their digests differ.
+    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+        let mut digest = DefaultHasher::new();
+        digest.write(bytes);
+        let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
+        Self { seen: digest.finish().cast_signed(), children: length }
+    }
 }
 
 /// The name of a node. Those of providers are long, so it need not be copied out of an answer.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::dubbo::TreeMark;
 
 /// A request that a server answers.
 pub(super) trait NacosAsk: Serialize + Sync {
@@ -195,6 +198,14 @@ pub(super) struct ListHead {
     pub(super) name: Option<String>,
     /// When the server made the list, in milliseconds by its clock.
     pub(super) last_ref_time: i64,
+    /// Of the text of its hosts; `None` if there is none.
+    #[serde(deserialize_with = "mark_of")]
+    pub(super) hosts: Option<TreeMark>,
+}
+
+fn mark_of<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TreeMark>, D::Error> {
+    let text = <&RawValue>::deserialize(from)?;
+    Ok(Some(TreeMark::of_bytes(text.get().as_bytes())))
 }
 
 /// A list of a service, answered or pushed, of which the hosts are read.

@@ -22,8 +22,8 @@ use super::settings::{NacosSetting, Settings};
 use super::unread_list::UnreadList;
 use crate::backend::Demand;
 use crate::dubbo::{
-    DubboUrl, NodeName, NodeSink, NodeTree, ReadOf, ServiceInstance, TreeNode, ValueSink,
-    encode_form, from_nacos_metadata, to_nacos_metadata,
+    DubboUrl, NodeName, NodeSink, NodeTree, ReadChildren, ReadOf, ServiceInstance, TreeMark,
+    TreeNode, ValueSink, encode_form, from_nacos_metadata, to_nacos_metadata,
 };
 use crate::joint_work::JointWork;
 use crate::off_thread::off_thread_if_long;
@@ -149,19 +149,34 @@ impl NodeTree for NacosTree {
         Ok(value.map(|value| value.text.into()))
     }
 
-    async fn children(&self, path: &str, _: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        match Self::place(path)? {
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        let read = self.children_since(path, read, None).await?;
+        Ok(read.map_or_else(Vec::new, |read| read.nodes))
+    }
+
+    async fn children_since(
+        &self,
+        path: &str,
+        _: ReadOf,
+        mark: Option<TreeMark>,
+    ) -> Result<Option<ReadChildren>, Error> {
+        let nodes = match Self::place(path)? {
             place @ (Place::Urls { .. } | Place::Processes { .. }) => {
                 let list = self.naming.list(service_of(&place)).await?;
-                self.nodes_of(&Arc::new(place), list).await
+                // The whole list came, but need not be read.
+                return match mark.is_some() && list.mark() == mark {
+                    true => Ok(None),
+                    false => Ok(Some(self.nodes_of(&Arc::new(place), list).await?)),
+                };
             }
-            Place::Interfaces => self.names(interface_of).await,
+            Place::Interfaces => self.names(interface_of).await?,
             Place::Applications => {
                 let application = |name: &str| is_application(name).then(|| name.to_owned());
-                self.names(application).await
+                self.names(application).await?
             }
-            Place::Value(_) | Place::Values => Ok(Vec::new()),
-        }
+            Place::Value(_) | Place::Values => Vec::new(),
+        };
+        Ok(Some(nodes.into()))
     }
 
     async fn watch_children(
@@ -180,7 +195,7 @@ impl NodeTree for NacosTree {
         let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
         loop {
             if let Some(list) = followed.take() {
-                sink.put_all(Box::pin(self.nodes_of(&place, list)).await?.into());
+                sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
             }
             let changed = async {
                 sleep(LIST_GAP).await;
@@ -242,8 +257,10 @@ impl NacosTree {
     }
 
     /// The children of `place` by a list of its service.
-    async fn nodes_of(&self, place: &Arc<Place>, list: UnreadList) -> Result<Vec<TreeNode>, Error> {
-        read_list(&self.naming, place, list, identity).await
+    async fn nodes_of(&self, place: &Arc<Place>, list: UnreadList) -> Result<ReadChildren, Error> {
+        let mark = list.mark();
+        let nodes = read_list(&self.naming, place, list, identity).await?;
+        Ok(ReadChildren { nodes, mark })
     }
 
     /// The names of services that `child` makes children of.

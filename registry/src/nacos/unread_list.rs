@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::messages::{ListHead, MessageHead, NacosService, WholeList, read_json, without_group};
+use crate::dubbo::TreeMark;
 
 /// Bytes of a host that tells little of itself. Whoever provides a service of Dubbo takes several times as many; the
 /// fewest with which one can be read are about 75.
@@ -42,6 +43,11 @@ impl UnreadList {
         self.head.last_ref_time
     }
 
+    /// Another list has another one: it is of the text of the hosts, without what changes each time.
+    pub(super) fn mark(&self) -> Option<TreeMark> {
+        self.head.hosts
+    }
+
     /// How many hosts it has, if they tell little of themselves.
     pub(super) fn len(&self) -> usize {
         hosts_in(&self.json)
@@ -60,4 +66,29 @@ impl UnreadList {
 /// How many hosts a message has, if they tell little of themselves.
 pub(super) fn hosts_in(json: &[u8]) -> usize {
     json.len() / BYTES_OF_ONE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(list: &str) -> Option<TreeMark> {
+        let push = format!(r#"{{"requestId":"7","serviceInfo":{list}}}"#);
+        UnreadList::pushed(push.into()).unwrap().0.mark()
+    }
+
+    #[test]
+    fn a_list_has_the_mark_of_its_hosts_whenever_it_was_made() {
+        let first = marked(r#"{"name":"a","lastRefTime":1,"hosts":[{"ip":"10.0.0.1","port":1}]}"#);
+        assert!(first.is_some());
+        for (same, list) in [
+            (true, r#"{"hosts":[{"ip":"10.0.0.1","port":1}],"lastRefTime":2,"checksum":"x"}"#),
+            (false, r#"{"name":"a","lastRefTime":1,"hosts":[{"ip":"10.0.0.1","port":2}]}"#),
+            (false, r#"{"name":"a","lastRefTime":1,"hosts":[]}"#),
+            (false, r#"{"name":"a","lastRefTime":1,"hosts":null}"#),
+            (false, r#"{"name":"a","lastRefTime":1}"#),
+        ] {
+            assert_eq!(marked(list) == first, same, "{list}");
+        }
+    }
 }

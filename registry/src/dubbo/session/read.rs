@@ -19,7 +19,7 @@ use super::super::merged::{Merged, Remarks};
 use super::super::node_feed::value_node;
 use super::super::paths::{TreePaths, is_segment};
 use super::super::shared_instances::SharedTurns;
-use super::super::tree::{NodeTree, ReadOf};
+use super::super::tree::{NodeTree, ReadChildren, ReadOf};
 use super::applications::{ProcessReader, Processes};
 use super::list_maker::{KnownParts, ListMaker};
 use super::made_lists::MadeLists;
@@ -232,8 +232,12 @@ impl ListReader {
         let path = self.paths.mapping(interface);
         match self.mappings.find(&path) {
             Some(kept) => {
-                let read =
-                    |_| self.tree.value(&path).map_ok(|value| Some(value_node(value).into()));
+                let read = |mark| {
+                    let is_news = move |read: &ReadChildren| read.mark != mark;
+                    self.tree
+                        .value(&path)
+                        .map_ok(move |value| Some(value_node(value)).filter(is_news))
+                };
                 kept.checked(self.check_holds, read).await
             }
             None => Ok(applications(self.tree.value(&path).await?.as_deref())),
