@@ -1,34 +1,36 @@
 //! The latest value that was sent, for all who wait for changes of it: as [`tokio::sync::watch`], which takes three
-//! times the memory, and a consumer of a thousand lists has several for each.
+//! times the memory, and a consumer of a thousand lists has several for each. Who waits takes no room of its own.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::mem;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
-
-use tokio::sync::Notify;
+use std::task::{Context, Poll};
 
 use crate::lock::locked;
+use crate::waiters::Waiters;
 
 /// Where values are sent.
-pub(crate) struct Latest<T>(Arc<LatestCell<T>>);
-
-struct LatestCell<T> {
-    held: Mutex<HeldValue<T>>,
-    news: Notify,
-}
+pub(crate) struct Latest<T>(Arc<Mutex<HeldValue<T>>>);
 
 struct HeldValue<T> {
     value: T,
     /// Counts changes.
     version: u64,
     senders: usize,
+    /// Counts readers.
+    readers: u64,
+    waiting: Waiters,
 }
 
 /// Reads the latest value, and waits for changes.
 pub(crate) struct LatestReader<T> {
-    cell: Arc<LatestCell<T>>,
+    cell: Arc<Mutex<HeldValue<T>>>,
     /// The version that was seen.
     seen: u64,
+    /// Which of the readers it is.
+    number: u64,
 }
 
 /// The latest value, which does not change meanwhile.
@@ -42,50 +44,56 @@ pub(crate) struct NoLater;
 
 impl<T> Latest<T> {
     pub(crate) fn new(value: T) -> Self {
-        let held = Mutex::new(HeldValue { value, version: 0, senders: 1 });
-        Self(Arc::new(LatestCell { held, news: Notify::new() }))
+        let waiting = Waiters::default();
+        let held = HeldValue { value, version: 0, senders: 1, readers: 0, waiting };
+        Self(Arc::new(Mutex::new(held)))
     }
 
     /// A reader that has seen the present value.
     pub(crate) fn subscribe(&self) -> LatestReader<T> {
-        let seen = locked(&self.0.held).version;
-        LatestReader { cell: Arc::clone(&self.0), seen }
+        let seen = locked(&self.0).version;
+        LatestReader::new(&self.0, seen)
     }
 
     /// How many readers there are.
     #[cfg(feature = "nacos")]
     pub(crate) fn readers(&self) -> usize {
         // Each sender has the cell, and so has each reader.
-        let held = locked(&self.0.held);
+        let held = locked(&self.0);
         Arc::strong_count(&self.0).saturating_sub(held.senders)
     }
 
     pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
-        LatestRef(locked(&self.0.held))
+        LatestRef(locked(&self.0))
     }
 
     pub(crate) fn send(&self, value: T) {
+        let mut other = value;
         self.send_if_modified(|present| {
-            *present = value;
+            mem::swap(present, &mut other);
             true
         });
+        // The one before is dropped here, where no lock is held.
     }
 
-    /// Changes the value; readers see it if `modify` says so.
-    pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) {
-        let mut held = locked(&self.0.held);
-        if modify(&mut held.value) {
+    /// Changes the value; readers see it if `modify` says so, which is returned.
+    pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
+        let mut held = locked(&self.0);
+        let is_news = modify(&mut held.value);
+        if is_news {
             held.version += 1;
+            let waiting = held.waiting.take();
             drop(held);
-            self.0.news.notify_waiters();
+            waiting.wake();
         }
+        is_news
     }
 }
 
 // Derived, it would ask for values that are `Clone`.
 impl<T> Clone for Latest<T> {
     fn clone(&self) -> Self {
-        locked(&self.0.held).senders += 1;
+        locked(&self.0).senders += 1;
         Self(Arc::clone(&self.0))
     }
 }
@@ -98,8 +106,13 @@ impl<T: Default> Default for Latest<T> {
 
 impl<T> Drop for Latest<T> {
     fn drop(&mut self) {
-        locked(&self.0.held).senders -= 1;
-        self.0.news.notify_waiters();
+        let mut held = locked(&self.0);
+        held.senders -= 1;
+        if held.senders == 0 {
+            let waiting = held.waiting.take();
+            drop(held);
+            waiting.wake();
+        }
     }
 }
 
@@ -109,34 +122,21 @@ impl<T: fmt::Debug> fmt::Debug for Latest<T> {
     }
 }
 
-// === impl LatestCell ===
-
-impl<T> LatestCell<T> {
-    async fn changed(&self, seen: &mut u64) -> Result<(), NoLater> {
-        loop {
-            // Made before the look, so that no change is lost between the two.
-            let news = self.news.notified();
-            {
-                let held = locked(&self.held);
-                if held.version != *seen {
-                    *seen = held.version;
-                    return Ok(());
-                }
-                if held.senders == 0 {
-                    return Err(NoLater);
-                }
-            }
-            news.await;
-        }
-    }
-}
-
 // === impl LatestReader ===
 
 impl<T> LatestReader<T> {
+    fn new(cell: &Arc<Mutex<HeldValue<T>>>, seen: u64) -> Self {
+        let number = {
+            let mut held = locked(cell);
+            held.readers += 1;
+            held.readers
+        };
+        Self { cell: Arc::clone(cell), seen, number }
+    }
+
     /// The value, which counts as seen.
     pub(crate) fn borrow_and_update(&mut self) -> LatestRef<'_, T> {
-        let held = locked(&self.cell.held);
+        let held = locked(&self.cell);
         self.seen = held.version;
         LatestRef(held)
     }
@@ -144,18 +144,17 @@ impl<T> LatestReader<T> {
     /// Has the present value count as seen.
     #[cfg(any(test, feature = "nacos"))]
     pub(crate) fn mark_unchanged(&mut self) {
-        self.seen = locked(&self.cell.held).version;
+        self.seen = locked(&self.cell).version;
     }
 
     /// The value, without a look that counts.
-    #[cfg(any(test, feature = "_dubbo"))]
     pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
-        LatestRef(locked(&self.cell.held))
+        LatestRef(locked(&self.cell))
     }
 
     /// Whether there is a value that was not seen.
     pub(crate) fn has_changed(&self) -> bool {
-        locked(&self.cell.held).version != self.seen
+        locked(&self.cell).version != self.seen
     }
 
     /// Waits for a value that was not seen, which then counts as seen.
@@ -163,7 +162,12 @@ impl<T> LatestReader<T> {
     /// # Cancel safety
     /// What it waits for is not seen if it is dropped.
     pub(crate) fn changed(&mut self) -> impl Future<Output = Result<(), NoLater>> {
-        self.cell.changed(&mut self.seen)
+        poll_fn(|cx| self.poll_changed(cx))
+    }
+
+    /// As [`changed`](Self::changed); whoever waits is woken.
+    pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<Result<(), NoLater>> {
+        poll_news(&self.cell, &mut self.seen, self.number, cx)
     }
 
     /// Waits until the value is as `is_met` says, and counts it as seen.
@@ -176,26 +180,51 @@ impl<T> LatestReader<T> {
     ) -> Result<LatestRef<'_, T>, NoLater> {
         loop {
             {
-                let held = locked(&self.cell.held);
+                let held = locked(&self.cell);
                 self.seen = held.version;
                 if is_met(&held.value) {
                     return Ok(LatestRef(held));
                 }
             }
-            self.cell.changed(&mut self.seen).await?;
+            poll_fn(|cx| poll_news(&self.cell, &mut self.seen, self.number, cx)).await?;
         }
     }
 }
 
+/// As [`LatestReader::poll_changed`], of the reader of this number.
+fn poll_news<T>(
+    cell: &Mutex<HeldValue<T>>,
+    seen: &mut u64,
+    number: u64,
+    cx: &Context<'_>,
+) -> Poll<Result<(), NoLater>> {
+    let mut held = locked(cell);
+    if held.version != *seen {
+        *seen = held.version;
+        return Poll::Ready(Ok(()));
+    }
+    if held.senders == 0 {
+        return Poll::Ready(Err(NoLater));
+    }
+    held.waiting.put(number, cx.waker());
+    Poll::Pending
+}
+
 impl<T> Clone for LatestReader<T> {
     fn clone(&self) -> Self {
-        Self { cell: Arc::clone(&self.cell), seen: self.seen }
+        Self::new(&self.cell, self.seen)
+    }
+}
+
+impl<T> Drop for LatestReader<T> {
+    fn drop(&mut self) {
+        locked(&self.cell).waiting.remove(self.number);
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for LatestReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LatestReader").field(&locked(&self.cell.held).value).finish()
+        f.debug_tuple("LatestReader").field(&locked(&self.cell).value).finish()
     }
 }
 
@@ -239,6 +268,19 @@ mod tests {
         assert_eq!(one.changed().await, Ok(()));
         assert_eq!((one.changed().await, two.changed().await), (Err(NoLater), Err(NoLater)));
         assert!(two.wait_for(|value| *value == 4).await.is_err());
+    }
+
+    #[test]
+    fn nothing_is_held_of_a_reader_that_has_waited_and_gone() {
+        let latest = Latest::new(0);
+        let (mut one, mut two) = (latest.subscribe(), latest.subscribe());
+        let mut third = two.clone();
+        for reader in [&mut one, &mut two, &mut third] {
+            assert!(reader.changed().now_or_never().is_none());
+        }
+        drop((one, two, third));
+        let waiting = locked(&latest.0).waiting.take();
+        assert!(matches!(waiting, Waiters::Several(several) if several.is_empty()));
     }
 
     #[tokio::test]

@@ -77,6 +77,7 @@ mod sound;
 #[cfg(feature = "_tls")]
 mod tls;
 mod url;
+mod waiters;
 #[cfg(feature = "zookeeper")]
 mod zookeeper;
 

@@ -2,19 +2,29 @@
 //! time holds up no watch, and nothing is held that has been read.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Mutex;
+use std::task::{Poll, Waker};
 
 use bytes::Bytes;
-use tokio::sync::Notify;
 
 use super::tree::{ChangedNode, NodeName, NodeSink, ReadChildren, TreeMark, TreeNode, ValueSink};
 use crate::lock::locked;
 
 /// Between the watch of a path and its only reader. There is one for each path, so it takes little memory.
 #[derive(Debug, Default)]
-pub(crate) struct NodeFeed {
-    waiting: Mutex<NodeNews>,
-    put: Notify,
+pub(crate) struct NodeFeed(Mutex<FedNews>);
+
+#[derive(Debug, Default)]
+struct FedNews {
+    /// What was put and not taken, if anything was; mostly nothing is.
+    put: Option<Box<NodeNews>>,
+    /// Grows with everything that is put.
+    version: u64,
+    /// Of which reading it is, if nothing was put since all were.
+    mark: Option<TreeMark>,
+    /// The reader, where it waits.
+    reader: Option<Waker>,
 }
 
 /// What was put since the last was taken.
@@ -26,68 +36,78 @@ pub(crate) struct NodeNews {
     pub(crate) changes: HashMap<NodeName, Option<Bytes>>,
     /// Grows with everything that is put.
     pub(crate) version: u64,
-    /// Of which reading it is, if nothing was put since all were.
-    mark: Option<TreeMark>,
 }
 
 // === impl NodeFeed ===
 
 impl NodeFeed {
-    /// Waits until something has been put since this returned last.
-    pub(crate) async fn changed(&self) {
-        self.put.notified().await;
+    /// Waits until there is something to be taken.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            let mut fed = locked(&self.0);
+            if fed.put.is_some() {
+                return Poll::Ready(());
+            }
+            fed.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// The version of what was put last, and of which reading it is, if it is one.
     pub(crate) fn known(&self) -> (u64, Option<TreeMark>) {
-        let waiting = locked(&self.waiting);
-        (waiting.version, waiting.mark)
+        let fed = locked(&self.0);
+        (fed.version, fed.mark)
     }
 
     /// Takes what was put.
     pub(crate) fn take(&self) -> NodeNews {
-        let mut waiting = locked(&self.waiting);
-        let (version, mark) = (waiting.version, waiting.mark);
-        std::mem::replace(&mut *waiting, NodeNews { version, mark, ..NodeNews::default() })
+        let (put, version) = {
+            let mut fed = locked(&self.0);
+            (fed.put.take(), fed.version)
+        };
+        NodeNews { version, ..put.map_or_else(NodeNews::default, |put| *put) }
     }
 
     /// Puts all children as they were read while `version` was the newest, unless something was put since,
     /// which is newer; returns the version that has them.
     pub(crate) fn repair(&self, version: u64, read: ReadChildren) -> u64 {
-        self.count(|waiting| {
-            let is_newest = waiting.version == version;
+        self.count(|fed| {
+            let is_newest = fed.version == version;
             if is_newest {
-                waiting.replace(read);
+                fed.replace(read);
             }
             is_newest
         })
     }
 
     /// Counts what `put` puts, if it does, and returns the newest version.
-    fn count(&self, put: impl FnOnce(&mut NodeNews) -> bool) -> u64 {
-        let mut waiting = locked(&self.waiting);
-        if put(&mut waiting) {
-            waiting.version += 1;
-            self.put.notify_one();
+    fn count(&self, put: impl FnOnce(&mut FedNews) -> bool) -> u64 {
+        let mut fed = locked(&self.0);
+        if !put(&mut fed) {
+            return fed.version;
         }
-        waiting.version
+        fed.version += 1;
+        let (version, reader) = (fed.version, fed.reader.take());
+        drop(fed);
+        reader.into_iter().for_each(Waker::wake);
+        version
     }
 }
 
 impl NodeSink for NodeFeed {
     fn put_all(&self, read: ReadChildren) {
-        self.count(|waiting| {
-            waiting.replace(read);
+        self.count(|fed| {
+            fed.replace(read);
             true
         });
     }
 
     fn put_changes(&self, changes: Vec<ChangedNode>) {
-        self.count(|waiting| {
+        self.count(|fed| {
             let changes = changes.into_iter().map(|changed| (changed.name, changed.value));
-            waiting.changes.extend(changes);
+            fed.put.get_or_insert_default().changes.extend(changes);
             // A change may come late, and be older than what was read.
-            waiting.mark = None;
+            fed.mark = None;
             true
         });
     }
@@ -108,6 +128,16 @@ pub(crate) fn value_node(value: Option<Bytes>) -> ReadChildren {
     ReadChildren { nodes: node.into_iter().collect(), mark: Some(mark) }
 }
 
+// === impl FedNews ===
+
+impl FedNews {
+    fn replace(&mut self, ReadChildren { nodes, mark }: ReadChildren) {
+        // What changed before counts no more.
+        self.put = Some(Box::new(NodeNews::all(nodes)));
+        self.mark = mark;
+    }
+}
+
 // === impl NodeNews ===
 
 impl NodeNews {
@@ -119,11 +149,6 @@ impl NodeNews {
     /// How many nodes there are to be read.
     pub(crate) fn len(&self) -> usize {
         self.all.as_ref().map_or(0, Vec::len) + self.changes.len()
-    }
-
-    fn replace(&mut self, ReadChildren { nodes, mark }: ReadChildren) {
-        (self.all, self.mark) = (Some(nodes), mark);
-        self.changes.clear();
     }
 }
 

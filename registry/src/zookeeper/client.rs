@@ -1,10 +1,11 @@
 //! The operations of a session, as futures, and watches that end with whoever waits for them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -348,12 +349,13 @@ impl PathWatches<'_> {
     ///
     /// # Errors
     /// The connection has ended.
-    pub(super) async fn changed(&self) -> Result<HashSet<Arc<str>>, OpFailure> {
-        self.watcher.changed().await.ok_or(OpFailure::Request(RequestFailure::Lost))
+    pub(super) fn changed(&self) -> impl Future<Output = Result<BTreeSet<Arc<str>>, OpFailure>> {
+        let changed = self.watcher.changed();
+        changed.map(|changes| changes.ok_or(OpFailure::Request(RequestFailure::Lost)))
     }
 
     /// Takes the changes that there are.
-    pub(super) fn take_changes(&self) -> HashSet<Arc<str>> {
+    pub(super) fn take_changes(&self) -> BTreeSet<Arc<str>> {
         self.watcher.take()
     }
 }

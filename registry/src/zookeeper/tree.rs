@@ -1,6 +1,6 @@
 //! The nodes of a ZooKeeper session as [`NodeTree`].
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -224,13 +224,14 @@ impl ZooKeeperTree {
     ) -> Result<(), OpFailure> {
         let watching = self.client.watching(path);
         let mut list = WatchedList::new(&watching, path, read);
-        let mut changes = HashSet::from([Arc::clone(path)]);
+        let first = BTreeSet::from([Arc::clone(path)]);
+        // Boxed, as what is done at a change takes no room between two of them.
+        let mut next = Box::pin(list.put_changes(first, sink)).await?;
         loop {
-            // Boxed, as what is done at a change takes no room between two of them.
-            let next = Box::pin(list.put_changes(changes, sink)).await?;
-            changes = watching.changed().await?;
+            let mut changes = watching.changed().await?;
             rest_until(next).await;
             changes.extend(watching.take_changes());
+            next = Box::pin(list.put_changes(changes, sink)).await?;
         }
     }
 

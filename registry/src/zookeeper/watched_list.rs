@@ -1,7 +1,7 @@
 //! A list of children that is followed: only what has changed is read again, and nothing is kept but the
 //! watches.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ impl<'a> WatchedList<'a> {
     /// Puts what has changed into `sink`, and sets its watches again; returns when it may be read again.
     pub(super) async fn put_changes(
         &mut self,
-        changes: HashSet<Arc<str>>,
+        changes: BTreeSet<Arc<str>>,
         sink: &dyn NodeSink,
     ) -> Result<Instant, OpFailure> {
         let seen = self.read_again(changes).await?;
@@ -88,7 +88,7 @@ impl<'a> WatchedList<'a> {
         Ok(next)
     }
 
-    async fn read_again(&mut self, changes: HashSet<Arc<str>>) -> Result<ListSeen, OpFailure> {
+    async fn read_again(&mut self, changes: BTreeSet<Arc<str>>) -> Result<ListSeen, OpFailure> {
         let is_first = self.count.is_none();
         let names = match changes.contains(self.path) {
             true => Some(self.read_names().await?),

@@ -4,11 +4,12 @@
 //! request that sets it is sent, so that no change is lost between the two; who waits reads again and
 //! so sets it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::future::poll_fn;
+use std::mem;
 use std::sync::{Arc, Mutex};
-
-use tokio::sync::Notify;
+use std::task::{Poll, Waker};
 
 use super::message::WatchKind;
 use super::name_set::NameSet;
@@ -18,7 +19,6 @@ use crate::lock::locked;
 #[derive(Debug, Default)]
 pub(super) struct Watcher {
     told: Mutex<ToldChanges>,
-    news: Notify,
     /// The children whose values it watches, if any. They are replaced as a whole, so that nobody who looks waits for
     /// who changes them.
     children: Mutex<Option<Arc<NameSet>>>,
@@ -28,32 +28,33 @@ pub(super) struct Watcher {
 #[derive(Debug, Default)]
 struct ToldChanges {
     /// The paths where something has changed.
-    paths: HashSet<Arc<str>>,
+    paths: BTreeSet<Arc<str>>,
     /// Whether there will be no more, as the connection has ended.
     are_all: bool,
+    /// The one who waits, if it does.
+    waiting: Option<Waker>,
 }
 
 impl Watcher {
     /// Waits for a change and takes all that there are by then: the paths where they were. `None` once there will be
     /// no more.
-    pub(super) async fn changed(&self) -> Option<HashSet<Arc<str>>> {
-        loop {
-            {
-                let mut told = locked(&self.told);
-                if !told.paths.is_empty() {
-                    return Some(std::mem::take(&mut told.paths));
-                }
-                if told.are_all {
-                    return None;
-                }
+    pub(super) fn changed(&self) -> impl Future<Output = Option<BTreeSet<Arc<str>>>> {
+        poll_fn(|cx| {
+            let mut told = locked(&self.told);
+            if !told.paths.is_empty() {
+                return Poll::Ready(Some(mem::take(&mut told.paths)));
             }
-            self.news.notified().await;
-        }
+            if told.are_all {
+                return Poll::Ready(None);
+            }
+            told.waiting = Some(cx.waker().clone());
+            Poll::Pending
+        })
     }
 
     /// Takes the changes that there are.
-    pub(super) fn take(&self) -> HashSet<Arc<str>> {
-        std::mem::take(&mut locked(&self.told).paths)
+    pub(super) fn take(&self) -> BTreeSet<Arc<str>> {
+        mem::take(&mut locked(&self.told).paths)
     }
 
     /// Whether it watches the value of this child, or has watched and not forgotten it.
@@ -87,14 +88,24 @@ impl Watcher {
     }
 
     fn tell(&self, path: &Arc<str>) {
-        // Bounded by the paths that it watches.
-        locked(&self.told).paths.insert(Arc::clone(path));
-        self.news.notify_one();
+        self.note(|told| {
+            // Bounded by the paths that it watches.
+            told.paths.insert(Arc::clone(path));
+        });
     }
 
     fn end(&self) {
-        locked(&self.told).are_all = true;
-        self.news.notify_one();
+        self.note(|told| told.are_all = true);
+    }
+
+    /// Notes something, and wakes who waits.
+    fn note(&self, note: impl FnOnce(&mut ToldChanges)) {
+        let waiting = {
+            let mut told = locked(&self.told);
+            note(&mut told);
+            told.waiting.take()
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -338,7 +349,7 @@ mod tests {
         table.enter(WatchKind::Value, &path("/a"), &two);
         table.fire(&[WatchKind::Children], "/a");
         table.fire(&[WatchKind::Children], "/a");
-        assert_eq!(one.changed().await, Some(HashSet::from([path("/a")])));
+        assert_eq!(one.changed().await, Some(BTreeSet::from([path("/a")])));
         assert_eq!(two.take().len(), 1);
         assert!(one.take().is_empty());
         table.fire(&[WatchKind::Value, WatchKind::Children], "/a");
@@ -375,8 +386,8 @@ mod tests {
         table.fire(&[WatchKind::Value], "/a/d");
         assert!(one.take().is_empty() && two.take().is_empty());
         table.fire(&[WatchKind::Value], "/a/b");
-        assert_eq!(one.changed().await, Some(HashSet::from([path("/a/b")])));
-        assert_eq!(two.changed().await, Some(HashSet::from([path("/a/b")])));
+        assert_eq!(one.changed().await, Some(BTreeSet::from([path("/a/b")])));
+        assert_eq!(two.changed().await, Some(BTreeSet::from([path("/a/b")])));
         let leave = |watcher| {
             let unset = Mutex::<Vec<String>>::default();
             table.leave_children("/a", watcher, |path| locked(&unset).push(path.to_owned()));

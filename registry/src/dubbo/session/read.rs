@@ -5,11 +5,13 @@
 //! put together from what is known of them. The first is put when all of them have been read.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{TryFutureExt, select_all};
+use futures_util::future::TryFutureExt;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rpc_core::{Error, ServiceKey};
 use tokio::time::{Instant, sleep_until};
@@ -40,6 +42,14 @@ const LONGEST_GAP: Duration = Duration::from_secs(2);
 
 /// How many applications of a service are read at the same time.
 const AT_ONCE: usize = 8;
+
+/// What a list is put together from, as it is followed.
+struct FollowedParts {
+    providers: ReadFollower<Providers>,
+    mapping: ReadFollower<Arc<[String]>>,
+    /// By the names of their applications.
+    processes: Vec<(String, ReadFollower<Processes>)>,
+}
 
 /// Reads lists in one session.
 pub(super) struct ListReader {
@@ -83,34 +93,17 @@ impl ListReader {
 
     /// Puts the list of `service` into `updates` at once and after each change.
     pub(super) async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
-        let mut providers = self.follow_providers(service);
-        let mut mapping = self.follow_mapping(service.interface());
-        let mut processes: Vec<(String, ReadFollower<Processes>)> = Vec::new();
+        let mut parts = FollowedParts {
+            providers: self.follow_providers(service),
+            mapping: self.follow_mapping(service.interface()),
+            processes: Vec::new(),
+        };
         let (mut maker, mut made) = (ListMaker::default(), self.made.guard(service, updates));
         let mut updates = PatientUpdates::new(updates, self.tree.complete_from());
         let (mut next_list, mut gap) = (None, SHORTEST_GAP);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
-            let applications = mapping.latest();
-            if let Some(names) = &applications {
-                processes.retain(|(name, _)| names.contains(name));
-                for name in &**names {
-                    if processes.iter().all(|(followed, _)| followed != name) {
-                        // Most services have one.
-                        processes.reserve_exact(1);
-                        processes.push((name.clone(), self.follow_processes(name)));
-                    }
-                }
-            }
-            let read: Vec<_> =
-                processes.iter_mut().map(|(_, followed)| followed.latest()).collect();
-            let is_whole = applications.is_some() && read.iter().all(Option::is_some);
-            // Later, an application that comes to the service is waited for by nobody.
-            if let Some(providers) = providers.latest().filter(|_| is_whole || next_list.is_some())
-            {
-                let processes = read.into_iter().flatten().collect();
-                let shared = Arc::clone(&self.shared);
-                let known = Arc::new(KnownParts { providers, processes, shared });
+            if let Some(known) = self.known(&mut parts, next_list.is_none()) {
                 // Of a thousand services of an application most are not concerned by a change.
                 let is_wanted = !updates.has(made.revision());
                 let making = Box::pin(maker.make(service, &known, is_wanted));
@@ -123,24 +116,37 @@ impl ListReader {
                 made.note(known);
                 next_list = Some(Instant::now() + gap);
             }
-            let changes = processes.iter_mut().map(|(_, followed)| Box::pin(followed.changed()));
-            let changes: Vec<_> = changes.collect();
-            let change = async {
-                match changes.is_empty() {
-                    true => std::future::pending().await,
-                    false => select_all(changes).await.0,
-                }
-            };
             tokio::select! {
-                changed = providers.changed() => changed?,
-                changed = mapping.changed() => changed?,
-                changed = change => changed?,
+                changed = parts.changed() => changed?,
                 () = updates.wait() => {}
             }
             if let Some(next_list) = next_list {
-                sleep_until(next_list).await;
+                // Boxed, it takes no room while nothing changes.
+                Box::pin(sleep_until(next_list)).await;
             }
         }
+    }
+
+    /// What is known of a service by now, of whose applications those are followed that are named; the first time,
+    /// only once all of it is known. Later, an application that comes to the service is waited for by nobody.
+    fn known(&self, parts: &mut FollowedParts, is_first: bool) -> Option<Arc<KnownParts>> {
+        let applications = parts.mapping.latest();
+        let followed = &mut parts.processes;
+        if let Some(names) = &applications {
+            followed.retain(|(name, _)| names.contains(name));
+            for name in &**names {
+                if followed.iter().all(|(followed, _)| followed != name) {
+                    // Most services have one.
+                    followed.reserve_exact(1);
+                    followed.push((name.clone(), self.follow_processes(name)));
+                }
+            }
+        }
+        let read: Vec<_> = followed.iter_mut().map(|(_, followed)| followed.latest()).collect();
+        let is_whole = applications.is_some() && read.iter().all(Option::is_some);
+        let providers = parts.providers.latest().filter(|_| is_whole || !is_first)?;
+        let processes = read.into_iter().flatten().collect();
+        Some(Arc::new(KnownParts { providers, processes, shared: Arc::clone(&self.shared) }))
     }
 
     /// The list of `service` from the tree itself. What is watched is checked by it; where nothing has changed, it is
@@ -260,6 +266,26 @@ impl ListReader {
                 ProcessReader::new(&application, &self.metadata).read(nodes).await
             }
         }
+    }
+}
+
+// === impl FollowedParts ===
+
+impl FollowedParts {
+    /// Waits for a change of what is known since that was taken.
+    ///
+    /// # Errors
+    /// Why something of it is not kept any more.
+    async fn changed(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| {
+            let processes = self.processes.iter_mut();
+            let processes = processes.map(|(_, followed)| followed.poll_changed(cx));
+            let mut all = [self.providers.poll_changed(cx), self.mapping.poll_changed(cx)]
+                .into_iter()
+                .chain(processes);
+            all.find(Poll::is_ready).unwrap_or(Poll::Pending)
+        })
+        .await
     }
 }
 

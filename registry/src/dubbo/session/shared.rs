@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::future::FutureExt;
@@ -244,22 +245,22 @@ where
         state.meaning.clone()
     }
 
-    /// Waits for a change since [`latest`](Self::latest).
+    /// Ready once there was a change since [`latest`](Self::latest).
     ///
     /// # Errors
     /// Why it is not kept any more.
-    pub(super) async fn changed(&mut self) -> Result<(), Error> {
+    pub(super) fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             {
                 let state = self.state.borrow_and_update();
                 match &state.over {
-                    _ if state.meanings != self.seen => return Ok(()),
-                    Some(error) => return Err(error.clone()),
+                    _ if state.meanings != self.seen => return Poll::Ready(Ok(())),
+                    Some(error) => return Poll::Ready(Err(error.clone())),
                     None => {}
                 }
             }
             // What is kept holds a sender itself.
-            self.state.changed().await.map_err(|_| ended())?;
+            ready!(self.state.poll_changed(cx)).map_err(|_| ended())?;
         }
     }
 }
