@@ -23,6 +23,7 @@ use super::link::{Link, RUNTIME_ENDED, State};
 use super::pace::RetryPause;
 use super::tasks::Tasks;
 use crate::backend::Session;
+use crate::latest::LatestReader;
 use crate::lock::locked;
 use crate::newest::Newest;
 
@@ -225,7 +226,7 @@ struct Follow<S: WatchTarget> {
     link: Arc<Link>,
     target: Arc<S>,
     ends: Ends<S::Value>,
-    state: watch::Receiver<State>,
+    state: LatestReader<State>,
 }
 
 impl<S: WatchTarget> Follow<S> {
@@ -246,25 +247,7 @@ impl<S: WatchTarget> Follow<S> {
     /// `beside`, one piece at most.
     async fn run(&mut self, beside: &mut JoinSet<()>) {
         let mut backoff = RetryPause::new(self.link.pace);
-        loop {
-            let state = self.state.borrow_and_update().clone();
-            let session = match state {
-                State::Up(session) => session,
-                State::Connecting | State::Down(_) => {
-                    if let State::Down(error) = state {
-                        self.doubt(&error);
-                        if self.link.is_left() {
-                            // With pauses, as it may not have been a runtime that ended it.
-                            sleep(backoff.pause()).await;
-                            let _ = self.link.begin();
-                        }
-                    }
-                    if self.state.changed().await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-            };
+        while let Some(session) = self.session(&mut backoff).await {
             let began = Instant::now();
             let error = self.follow_session(&*session, beside).await;
             self.doubt(&error);
@@ -284,6 +267,25 @@ impl<S: WatchTarget> Follow<S> {
                 () = sleep(backoff.pause()) => {}
                 _ = self.state.changed() => {}
             }
+        }
+    }
+
+    /// The next session; `None` if there will be none.
+    async fn session(&mut self, backoff: &mut RetryPause) -> Option<Arc<dyn Session>> {
+        loop {
+            let state = self.state.borrow_and_update().clone();
+            if let State::Up(session) = state {
+                return Some(session);
+            }
+            if let State::Down(error) = state {
+                self.doubt(&error);
+                if self.link.is_left() {
+                    // With pauses, as it may not have been a runtime that ended it.
+                    sleep(backoff.pause()).await;
+                    let _ = self.link.begin();
+                }
+            }
+            self.state.changed().await.ok()?;
         }
     }
 
@@ -351,12 +353,22 @@ impl<S: WatchTarget> Follow<S> {
     }
 
     /// Reads it again from time to time, and so repairs what the watch has missed.
-    async fn read_again(&self, session: &dyn Session, updates: &S::Updates) -> Error {
-        loop {
-            sleep(self.link.until_reconcile()).await;
-            match Box::pin(self.link.request(self.target.read(session))).await {
-                Ok(update) => S::put(updates, update),
-                Err(error) => return error,
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "that of an async function holds its arguments twice"
+    )]
+    fn read_again<'a>(
+        &'a self,
+        session: &'a dyn Session,
+        updates: &'a S::Updates,
+    ) -> impl Future<Output = Error> + Send + 'a {
+        async move {
+            loop {
+                sleep(self.link.until_reconcile()).await;
+                match Box::pin(self.link.request(self.target.read(session))).await {
+                    Ok(update) => S::put(updates, update),
+                    Err(error) => return error,
+                }
             }
         }
     }

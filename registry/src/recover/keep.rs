@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::link::{Link, State};
 use super::pace::RetryPause;
 use crate::backend::Session;
+use crate::latest::LatestReader;
 use crate::registration::Wanted;
 
 /// Registers what is wanted, again after every loss and as a check now and then.
@@ -55,7 +56,7 @@ pub(crate) async fn keep(
 /// The state of one registration's task.
 struct Keep {
     link: Arc<Link>,
-    state: watch::Receiver<State>,
+    state: LatestReader<State>,
     backoff: RetryPause,
     /// The instances that may be listed: last the one that was last sent to the registry, whether or not it
     /// answered, and before it those that it replaces and that are not known to be off the list.

@@ -23,6 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Pace, RetryPause};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
+use crate::latest::Latest;
 use crate::listed_consumer::ListedConsumer;
 use crate::lock::locked;
 use crate::sound::{self, Teller};
@@ -46,10 +47,10 @@ pub(crate) struct Link {
     pub(crate) cache: Option<Cache>,
     /// Of instances that name none.
     zone: Option<Box<str>>,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) state: Latest<State>,
     /// How many instances this process wants registered.
     pub(crate) providers: watch::Sender<usize>,
-    pub(crate) closing: watch::Sender<bool>,
+    pub(crate) closing: Latest<bool>,
     /// Log lines about lists that were already written.
     pub(crate) told: Teller,
     /// Ends the pause before the next attempt.
@@ -123,9 +124,9 @@ impl Link {
             cache: cache.filter(|_| backend.is_cached()),
             zone: zone.map(Into::into),
             backend,
-            state: watch::Sender::new(State::Connecting),
+            state: Latest::new(State::Connecting),
             providers: watch::Sender::new(0),
-            closing: watch::Sender::new(false),
+            closing: Latest::new(false),
             told: Teller::default(),
             hurry: Notify::new(),
             is_opening: AtomicBool::new(false),
@@ -151,7 +152,7 @@ impl Link {
         if self.is_opening.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        self.state.send_replace(State::Connecting);
+        self.state.send(State::Connecting);
         let opening = Opening(Arc::clone(self));
         let opener = runtime.spawn(async move { Arc::clone(&opening.0).keep_open().await });
         *locked(&self.opener) = Some(opener);
@@ -187,7 +188,7 @@ impl Link {
                         );
                     }
                     outage.is_first = false;
-                    self.state.send_replace(State::Up(Arc::clone(&session)));
+                    self.state.send(State::Up(Arc::clone(&session)));
                     session.closed().await;
                     // Who came in with all others has not heard of all yet.
                     peers = match opened.elapsed() < self.pace.reconcile {
@@ -276,7 +277,7 @@ impl Link {
                 registry, %error, "registry is away, continuing with what is known"
             );
         }
-        self.state.send_replace(State::Down(error));
+        self.state.send(State::Down(error));
     }
 
     /// Fails if the last that was heard of the registry is that it refuses us.

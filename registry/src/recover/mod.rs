@@ -166,7 +166,7 @@ impl Registry for Supervised {
 
     async fn shutdown(&self) {
         let deadline = Instant::now() + SHUTDOWN_LIMIT;
-        self.tasks.link.closing.send_replace(true);
+        self.tasks.link.closing.send(true);
         let mut loops = std::mem::take(&mut *locked(&self.tasks.loops));
         let _ = timeout_at(deadline, async { while loops.join_next().await.is_some() {} }).await;
         if let Some(opener) = self.tasks.link.end() {
@@ -179,7 +179,7 @@ impl Registry for Supervised {
         if let Some(session) = session {
             let _ = timeout_at(deadline.max(Instant::now() + END_LIMIT), session.end()).await;
         }
-        self.tasks.link.state.send_replace(State::Down(self.tasks.closed()));
+        self.tasks.link.state.send(State::Down(self.tasks.closed()));
         self.tasks.link.backend.close();
     }
 }
