@@ -1,6 +1,6 @@
 //! The record of a process as it is held: what its neighbours say too is held once for all of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use rpc_core::WeakPool;
@@ -26,9 +26,26 @@ struct CommonRecord {
     services: Option<Arc<MetadataInfo>>,
 }
 
-/// Finds again what records say alike, as long as somebody holds such a record.
+/// Finds again what records say alike, as long as somebody holds such a record. Whoever reads makes it of what is held,
+/// as it takes more memory than all that a short list says.
 #[derive(Debug, Default)]
 pub(crate) struct RecordPool(WeakPool<CommonRecord>);
+
+// === impl RecordPool ===
+
+impl RecordPool {
+    /// What knows what these say.
+    pub(crate) fn of<'a>(held: impl Iterator<Item = &'a ProcessRecord>) -> Self {
+        let (mut pool, mut known) = (WeakPool::default(), HashSet::new());
+        for ProcessRecord { common, .. } in held {
+            // Most say the same, which is found by where it is held.
+            if known.insert(Arc::as_ptr(common)) {
+                let _ = pool.shared(Arc::clone(common));
+            }
+        }
+        Self(pool)
+    }
+}
 
 // === impl ProcessRecord ===
 
@@ -143,8 +160,11 @@ mod tests {
         };
         let (one, other) = (read("1", "r"), read("2", "r"));
         assert!(Arc::ptr_eq(&one.common, &other.common));
+        let later = record("h", &[("dubhe.id", "3"), ("dubbo.metadata.revision", "r")]);
+        let later = ProcessRecord::new(later, &mut RecordPool::of([&one, &other].into_iter()));
+        assert!(Arc::ptr_eq(&one.common, &later.common), "of what is held a pool is made again");
         let common = Arc::downgrade(&one.common);
-        drop((one, other));
+        drop((one, other, later));
         assert!(common.upgrade().is_none());
     }
 }

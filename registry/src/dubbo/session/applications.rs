@@ -20,7 +20,7 @@ use super::super::service_instance::ServiceInstance;
 use super::super::tree::{NodeTree, ReadOf, TreeNode};
 use super::metadata::MetadataReader;
 use super::providers::ended;
-use super::read_nodes::{MalformedNode, ReadNode, ReadNodes};
+use super::read_nodes::{MalformedNode, ReadNode, ReadNodes, hasher};
 use super::shared::KeptEnds;
 use crate::off_thread::off_thread_if_long;
 use crate::sound::UnsoundInstances;
@@ -55,7 +55,6 @@ pub(super) struct ProcessReader {
 #[derive(Default)]
 struct ProcessNodes {
     read: ReadNodes<ProcessNode>,
-    pool: RecordPool,
 }
 
 /// What a node of an application means.
@@ -116,7 +115,7 @@ impl ProcessReader {
         Self { application, metadata, nodes: ProcessNodes::default() }
     }
 
-    /// Keeps the processes at `path` read; returns why that ended.
+    /// Keeps the processes at `path` read, until its watch ends.
     #[expect(
         clippy::manual_async_fn,
         reason = "that of an async function holds its arguments twice"
@@ -126,7 +125,7 @@ impl ProcessReader {
         tree: Arc<dyn NodeTree>,
         path: Arc<str>,
         ends: KeptEnds<Processes>,
-    ) -> impl Future<Output = Error> {
+    ) -> impl Future<Output = ()> {
         async move {
             let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
             let reading = pin!(async {
@@ -144,7 +143,7 @@ impl ProcessReader {
                     is_first = false;
                 }
             });
-            ended(watching, reading).await
+            ends.end(&ended(watching, reading).await);
         }
     }
 
@@ -212,12 +211,12 @@ impl ProcessNodes {
             nodes.retain(|node| is_process(&node.name));
         }
         news.changes.retain(|name, _| is_process(name));
-        let Self { read, pool } = self;
-        let hasher = read.hasher();
-        read.take_on(news, |node, known| {
-            let value = hasher.hash_one(&*node.value);
+        let held = self.read.nodes.iter().filter_map(|node| node.meaning.record());
+        let mut pool = RecordPool::of(held);
+        self.read.take_on(news, |node, known| {
+            let value = hasher().hash_one((application, &*node.value));
             let is_new = known.is_none_or(|known| known.value != value);
-            is_new.then(|| ProcessNode::read(application, node, value, known, pool))
+            is_new.then(|| ProcessNode::read(application, node, value, known, &mut pool))
         })
     }
 
@@ -305,6 +304,15 @@ impl ProcessNode {
         match (&self.meaning, self.part()) {
             (ProcessMeaning::Whole(known), _) => Some((self.value, known)),
             (_, Some(PartProcess::Services { reading, shown, .. })) => Some((*reading, shown)),
+            (_, Some(PartProcess::Record(_)) | None) => None,
+        }
+    }
+
+    /// Its record, if it has one.
+    fn record(&self) -> Option<&ProcessRecord> {
+        match (&self.meaning, self.part()) {
+            (ProcessMeaning::Whole(known), _) => Some(&known.record),
+            (_, Some(PartProcess::Services { record, .. })) => Some(record),
             (_, Some(PartProcess::Record(_)) | None) => None,
         }
     }

@@ -82,12 +82,12 @@ impl ProviderNodes {
         off_thread_if_long(items, read).await
     }
 
-    /// Keeps the providers at a path read; returns why that ended. Instances are as with [`new`](Self::new).
+    /// Keeps the providers at a path read, until its watch ends. Instances are as with [`new`](Self::new).
     pub(super) fn keep(
         shared: &Arc<SharedTurns>,
         (tree, path): (Arc<dyn NodeTree>, Arc<str>),
         ends: KeptEnds<Providers>,
-    ) -> impl Future<Output = Error> + use<> {
+    ) -> impl Future<Output = ()> + use<> {
         let mut nodes = Self::new(shared);
         async move {
             let watching = tree.watch_children(&path, ReadOf::Names, &*ends.feed);
@@ -102,7 +102,7 @@ impl ProviderNodes {
                     is_first = false;
                 }
             });
-            ended(watching, reading).await
+            ends.end(&ended(watching, reading).await);
         }
     }
 
@@ -165,13 +165,13 @@ fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> Provi
     }
 }
 
-/// Keeps the applications of an interface read, from the value at `path`; returns why that ended.
+/// Keeps the applications of an interface read, from the value at `path`, until its watch ends.
 #[expect(clippy::manual_async_fn, reason = "that of an async function holds its arguments twice")]
 pub(super) fn keep_applications(
     tree: Arc<dyn NodeTree>,
     path: Arc<str>,
     ends: KeptEnds<Arc<[String]>>,
-) -> impl Future<Output = Error> {
+) -> impl Future<Output = ()> {
     async move {
         let watching = tree.watch_value(&path, &*ends.feed);
         let reading = pin!(async {
@@ -188,7 +188,7 @@ pub(super) fn keep_applications(
                 ends.put(news.version, names);
             }
         });
-        ended(watching, reading).await
+        ends.end(&ended(watching, reading).await);
     }
 }
 

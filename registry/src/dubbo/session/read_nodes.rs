@@ -16,7 +16,6 @@ use crate::sound::{self, UnsoundInstances};
 /// as a whole.
 pub(super) struct ReadNodes<M> {
     pub(super) nodes: Arc<[ReadNode<M>]>,
-    hasher: RandomState,
 }
 
 /// A node, and what it means: `M`.
@@ -30,6 +29,12 @@ pub(super) struct ReadNode<M> {
 /// Why a node should be corrected. As few are so, it takes the room of a pointer where nodes are held.
 #[derive(Debug, Clone)]
 pub(super) struct MalformedNode(Arc<String>);
+
+/// What hashes names and values: one for all paths, as it takes more room than it is worth for each.
+pub(super) fn hasher() -> &'static RandomState {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    &HASHER
+}
 
 // === impl MalformedNode ===
 
@@ -52,11 +57,6 @@ impl MalformedNode {
 // === impl ReadNodes ===
 
 impl<M: Clone> ReadNodes<M> {
-    /// What hashes names, and may hash values.
-    pub(super) fn hasher(&self) -> RandomState {
-        self.hasher.clone()
-    }
-
     /// Takes on what has come, changed and gone; says whether there was any of that. `read` says what a node means,
     /// which may be what it meant before: `None`.
     pub(super) fn take_on(
@@ -66,7 +66,7 @@ impl<M: Clone> ReadNodes<M> {
     ) -> bool {
         let are_all = news.all.is_some();
         let all = news.all.into_iter().flatten().map(|node| (node.name, Some(node.value)));
-        let hashed = |(name, value): (NodeName, _)| (self.hasher.hash_one(&*name), name, value);
+        let hashed = |(name, value): (NodeName, _)| (hasher().hash_one(&*name), name, value);
         let mut said: Vec<_> = all.chain(news.changes).map(hashed).collect();
         // Of several with one name the last counts, which stays behind the others.
         said.sort_by_key(|(hash, ..)| *hash);
@@ -117,6 +117,6 @@ impl<M: Clone> ReadNodes<M> {
 
 impl<M> Default for ReadNodes<M> {
     fn default() -> Self {
-        Self { nodes: Arc::default(), hasher: RandomState::new() }
+        Self { nodes: Arc::default() }
     }
 }

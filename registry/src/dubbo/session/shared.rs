@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
 use rpc_core::Error;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
@@ -24,13 +23,15 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 ///
 /// Its task ends when the last holder drops it.
 pub(super) struct KeptRead<T> {
-    ends: KeptEnds<T>,
+    feed: Arc<NodeFeed>,
+    state: Latest<KeptState<T>>,
     task: AbortHandle,
     /// When it was checked last.
     checked: tokio::sync::Mutex<Option<Instant>>,
 }
 
-/// Where its task puts what it finds.
+/// Where its task puts what it finds. Dropped, it says that it is not kept any more, also where the task ends with its
+/// runtime.
 pub(super) struct KeptEnds<T> {
     /// Where the watch puts what it sees.
     pub(super) feed: Arc<NodeFeed>,
@@ -48,9 +49,6 @@ struct KeptState<T> {
     over: Option<Error>,
 }
 
-/// Says that it is not kept any more, also where its task ends with its runtime.
-struct KeptGuard<T>(Latest<KeptState<T>>);
-
 /// What is kept at present, by path.
 pub(super) struct KeptByPath<T>(Mutex<HashMap<Arc<str>, Weak<KeptRead<T>>>>);
 
@@ -60,25 +58,25 @@ impl<T> KeptRead<T>
 where
     T: Clone + Send + Sync + 'static,
 {
-    /// Has `work` done by a task; its error is the end.
+    /// Has `work` done by a task.
     fn start<F>(work: impl FnOnce(KeptEnds<T>) -> F) -> Arc<Self>
     where
-        F: Future<Output = Error> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
-        let ends = KeptEnds { feed: Arc::default(), state: Latest::default() };
-        let guard = KeptGuard(ends.state.clone());
-        let task = tokio::spawn(work(ends.clone()).map(move |error| guard.end(&error)));
-        Arc::new(Self { ends, task: task.abort_handle(), checked: tokio::sync::Mutex::default() })
+        let (feed, state) = (Arc::default(), Latest::default());
+        let ends = KeptEnds { feed: Arc::clone(&feed), state: state.clone() };
+        let task = tokio::spawn(work(ends)).abort_handle();
+        Arc::new(Self { feed, state, task, checked: tokio::sync::Mutex::default() })
     }
 
     /// Its meanings, from now on.
     pub(super) fn follow(self: &Arc<Self>) -> ReadFollower<T> {
-        let state = self.ends.state.subscribe();
+        let state = self.state.subscribe();
         ReadFollower { state, seen: 0, _kept: Arc::clone(self) }
     }
 
     fn is_over(&self) -> bool {
-        self.ends.state.borrow().over.is_some()
+        self.state.borrow().over.is_some()
     }
 
     /// Reads it again with `read`, in case a change was missed, and returns what it means. That is not done again for as
@@ -92,7 +90,7 @@ where
     where
         R: Future<Output = Result<Option<ReadChildren>, Error>>,
     {
-        let KeptEnds { feed, state } = &self.ends;
+        let Self { feed, state, .. } = self;
         let version = {
             let mut checked = self.checked.lock().await;
             match checked.is_none_or(|at| at.elapsed() >= holds) {
@@ -135,6 +133,20 @@ impl<T> KeptEnds<T> {
             true
         });
     }
+
+    /// It is not kept any more, for this reason; the first counts.
+    pub(super) fn end(&self, error: &Error) {
+        self.state.send_if_modified(|state| {
+            state.over.get_or_insert_with(|| error.clone());
+            true
+        });
+    }
+}
+
+impl<T> Drop for KeptEnds<T> {
+    fn drop(&mut self) {
+        self.end(&ended());
+    }
 }
 
 // === impl KeptState ===
@@ -146,23 +158,6 @@ impl<T> Default for KeptState<T> {
     }
 }
 
-// === impl KeptGuard ===
-
-impl<T> KeptGuard<T> {
-    fn end(&self, error: &Error) {
-        self.0.send_if_modified(|state| {
-            state.over.get_or_insert_with(|| error.clone());
-            true
-        });
-    }
-}
-
-impl<T> Drop for KeptGuard<T> {
-    fn drop(&mut self) {
-        self.end(&ended());
-    }
-}
-
 fn ended() -> Error {
     Error::closed("the runtime of the watch has ended")
 }
@@ -170,13 +165,6 @@ fn ended() -> Error {
 impl<T> Drop for KeptRead<T> {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-// Derived, it would ask for meanings that are `Clone`.
-impl<T> Clone for KeptEnds<T> {
-    fn clone(&self) -> Self {
-        Self { feed: Arc::clone(&self.feed), state: self.state.clone() }
     }
 }
 
@@ -199,7 +187,7 @@ where
         work: impl FnOnce(KeptEnds<T>) -> F,
     ) -> Arc<KeptRead<T>>
     where
-        F: Future<Output = Error> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         let mut by_path = locked(&self.0);
         if let Some(kept) = by_path.get(path).and_then(Weak::upgrade)
