@@ -36,7 +36,7 @@ const MOST_OF_LAYOUTS: usize = 1024;
 
 /// The same in lists of 20 at ZooKeeper, each of both levels and with an application of its own, and at etcd.
 #[cfg(any(feature = "etcd", feature = "zookeeper"))]
-const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1280), ("etcd:", 1024)];
+const MOST_OF_SHORT_LAYOUTS: [(&str, usize); 2] = [("zookeeper:", 1185), ("etcd:", 936)];
 
 /// The same at Nacos, at the level of interfaces: so many lists of so many instances, and the most.
 #[cfg(feature = "nacos")]
