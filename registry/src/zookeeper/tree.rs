@@ -271,10 +271,13 @@ impl ZooKeeperTree {
             OpFailure::Request(RequestFailure::Lost) => {
                 self.client.end().unwrap_or_else(|| "the connection is lost".to_owned())
             }
-            OpFailure::TooLarge(bytes) => format!(
-                "{path}: a request of {bytes} bytes is more than ZooKeeper takes \
-                 (jute.maxbuffer, 1 MiB): register less under one name"
-            ),
+            // It will be no smaller the next time.
+            OpFailure::TooLarge(bytes) => {
+                return Error::invalid_config(format!(
+                    "registry {registry}: {path}: a request of {bytes} bytes is more than ZooKeeper takes \
+                     (jute.maxbuffer, 1 MiB): register less under one name"
+                ));
+            }
             OpFailure::Unreadable => format!("{path}: the answer is not ZooKeeper's protocol"),
         };
         Error::unreachable(format!("registry {registry}: {why}"))

@@ -303,11 +303,13 @@ async fn a_node_that_we_may_not_read_costs_no_other() {
 async fn what_no_server_takes_is_told_and_the_session_goes_on() {
     let Some(server) = ZooKeeperServer::shared() else { return };
     let tree = tree(&server, "large").await;
-    let error = tree.put_owned("/a", vec![0; 1 << 20].into()).await.unwrap_err().to_string();
+    let large = tree.put_owned("/a", vec![0; 1 << 20].into()).await.unwrap_err();
+    let error = large.to_string();
     assert!(
         error.contains("/a: a request of 10486") && error.contains("jute.maxbuffer"),
         "{error}"
     );
+    assert!(large.is_invalid_config(), "it is not tried again and again");
     let error = tree.put_owned("/a//b", Bytes::new()).await.unwrap_err().to_string();
     assert!(error.contains("/a//b: the server answers Other(-8)"), "{error}");
     tree.put_owned("/a", vec![0; 1_000_000].into()).await.unwrap();
