@@ -130,6 +130,21 @@ async fn a_value_that_many_change_at_once_loses_no_change() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_all_write_alike_is_written_by_whoever_comes_first() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let trees = join_all((0..8).map(|_| tree(&server, "alike"))).await;
+        for revision in 0..20 {
+            let path = format!("/dubbo/metadata/shop/r{revision}");
+            let edit = |present: Option<&[u8]>| (present != Some(b"{}")).then(|| "{}".into());
+            let written = join_all(trees.iter().map(|tree| tree.edit(&path, &edit))).await;
+            let refused: Vec<_> = written.iter().filter_map(|done| done.as_ref().err()).collect();
+            assert!(refused.is_empty(), "{refused:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_read_once_for_all_who_look_for_their_records_at_the_same_time() {
     for version in NacosVersion::ALL {

@@ -115,16 +115,22 @@ impl Settings {
         Err(self.error("cannot set", setting, &refusal))
     }
 
-    /// Changes a value whose writers all write the same.
+    /// Changes a value whose writers all write the same. Of those who are the first at the same time a server refuses
+    /// all but one, which has written it for all.
     pub(super) async fn replace(
         &self,
         setting: &NacosSetting,
         edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
     ) -> Result<(), Error> {
-        let present = self.value(setting).await?;
-        let Some(text) = edit(present.as_ref().map(|value| &*value.text)) else { return Ok(()) };
-        let published = self.publish(setting, &text, None).await;
-        published.map_err(|refusal| self.error("cannot set", setting, &refusal))
+        let wanted =
+            |present: Option<SettingValue>| edit(present.as_ref().map(|value| &*value.text));
+        let Some(text) = wanted(self.value(setting).await?) else { return Ok(()) };
+        let Err(refusal) = self.publish(setting, &text, None).await else { return Ok(()) };
+        let is_final = refusal.code == 0 || refusal.code == code::NO_RIGHT;
+        if !is_final && wanted(self.value_just_set(setting).await?).is_none() {
+            return Ok(());
+        }
+        Err(self.error("cannot set", setting, &refusal))
     }
 
     /// Takes the value away, if there is one.
