@@ -21,9 +21,13 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A tree of `server`, in a namespace of its own.
 async fn tree(server: &str, namespace: &str) -> NacosTree {
+    tree_of(server, namespace, &Demand::default()).await
+}
+
+async fn tree_of(server: &str, namespace: &str, demand: &Demand) -> NacosTree {
     let address = format!("nacos://{server}?namespace={namespace}-{}", std::process::id());
     let nacos = Nacos::of(&RegistryParams::new(address)).unwrap();
-    nacos.open(&nacos.servers[0], &Demand::default()).await.unwrap()
+    nacos.open(&nacos.servers[0], demand).await.unwrap()
 }
 
 fn url(address: &str) -> String {
@@ -145,14 +149,44 @@ async fn a_value_that_all_write_alike_is_written_by_whoever_comes_first() {
     }
 }
 
+/// The path and the text of the record of a process at this port.
+fn record(port: u16, started: u64) -> (String, Bytes) {
+    let metadata = BTreeMap::from([("timestamp".to_owned(), started.to_string())]);
+    let record = ServiceInstance::from_nacos("shop", "10.0.0.1", port, metadata);
+    (format!("/services/shop/{}", record.id()), record.to_curator_json().into())
+}
+
+#[tokio::test]
+async fn a_list_that_was_read_for_a_record_says_for_a_while_that_it_is_there() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let (theirs, reader) = (tree(&server, "while").await, tree(&server, "while").await);
+        let others: Vec<_> = (2..=100).map(|port| record(port, 1)).collect();
+        let put = others.iter().map(|(path, record)| theirs.put_owned(path, record.clone()));
+        join_all(put).await.into_iter().for_each(Result::unwrap);
+        // A short list is always read again, and one of a hundred not for half a minute.
+        let always = Demand { reconcile: Duration::ZERO, ..Demand::default() };
+        let ours = tree_of(&server, "while", &always).await;
+        let (path, own) = record(1, 1);
+        ours.put_owned(&path, own.clone()).await.unwrap();
+        let is_listed = async { while ours.value(&path).await.unwrap() != Some(own.clone()) {} };
+        timeout(LIMIT, is_listed).await.unwrap();
+        let (_, younger) = record(1, 2);
+        theirs.put_owned(&path, younger.clone()).await.unwrap();
+        let is_seen =
+            async { while reader.value(&path).await.unwrap() != Some(younger.clone()) {} };
+        timeout(LIMIT, is_seen).await.unwrap();
+        assert_eq!(ours.value(&path).await.unwrap(), Some(own), "it was read again");
+    }
+}
+
 #[tokio::test]
 async fn a_list_is_read_once_for_all_who_look_for_their_records_at_the_same_time() {
     for version in NacosVersion::ALL {
         let Some(server) = Running::shared(version) else { return };
-        let tree = tree(&server, "joint").await;
-        let record = ServiceInstance::from_nacos("shop", "10.0.0.1", 1, BTreeMap::new());
-        let path = format!("/services/shop/{}", record.id());
-        tree.put_owned(&path, record.to_curator_json().into()).await.unwrap();
+        let (theirs, tree) = (tree(&server, "joint").await, tree(&server, "joint").await);
+        let (path, record) = record(1, 1);
+        theirs.put_owned(&path, record).await.unwrap();
         let listed = async { while tree.value(&path).await.unwrap().is_none() {} };
         timeout(LIMIT, listed).await.unwrap();
         let values = join_all((0..100).map(|_| tree.value(&path))).await;

@@ -16,7 +16,7 @@ use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
-use super::own_hosts::{NextStep, OwnHosts, lists_all};
+use super::own_hosts::{Done, NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
 use super::refusal::NacosRefusal;
 use super::unread_list::UnreadList;
@@ -117,10 +117,7 @@ impl Naming {
         let checks = checks.then_some(self.check_holds);
         match done.next_step(version, own.version(), checks) {
             NextStep::Nothing => return Ok(()),
-            NextStep::Check if self.has(service, own).await? => {
-                done.confirm();
-                return Ok(());
-            }
+            NextStep::Check if self.has(service, own, &mut done).await? => return Ok(()),
             NextStep::Check | NextStep::Publish => {}
         }
         let (hosts, newest) = own.hosts().map_err(NacosRefusal::silent)?;
@@ -130,13 +127,44 @@ impl Naming {
     }
 
     /// Whether the server lists all that is wanted.
-    async fn has(&self, service: &str, own: &OwnHosts) -> Result<bool, NacosRefusal> {
-        let (hosts, _) = own.hosts().map_err(NacosRefusal::silent)?;
+    async fn has(
+        &self,
+        service: &str,
+        own: &OwnHosts,
+        done: &mut Done,
+    ) -> Result<bool, NacosRefusal> {
+        let (hosts, version) = own.hosts().map_err(NacosRefusal::silent)?;
         let list = self.query(service).await?;
         let items = list.len();
-        let look = move || list.read().map(|listed| lists_all(&listed.hosts, &hosts));
+        let look = move || {
+            list.read().map(|listed| (listed.hosts.len(), lists_all(&listed.hosts, &hosts)))
+        };
         let looked = off_thread_if_long(items, look).await.map_err(NacosRefusal::silent)?;
-        looked.map_err(NacosRefusal::silent)
+        let (listed, has_all) = looked.map_err(NacosRefusal::silent)?;
+        done.look(listed, has_all.then_some(version));
+        Ok(has_all)
+    }
+
+    /// What this process lists of a service, and its version.
+    ///
+    /// # Errors
+    /// It cannot be read any more.
+    pub(super) fn ours(&self, service: &str) -> Result<(Vec<NacosHost>, u64), Error> {
+        self.own(service).hosts().map_err(|why| self.unread(service, &NacosRefusal::silent(why)))
+    }
+
+    /// Notes that the list of a service was read for something else: how many hosts it has, and which version of ours
+    /// where it has that.
+    pub(super) async fn note(&self, service: &str, listed: usize, version: Option<u64>) {
+        self.own(service).turn().await.look(listed, version);
+    }
+
+    /// The host under `key` of a service if the server is known to list it, and the list need not be read again yet.
+    pub(super) async fn known(&self, service: &str, key: &str) -> Option<NacosHost> {
+        let own = locked(&self.listed).get(service).cloned()?;
+        let version = own.version();
+        let next = own.turn().await.next_step(version, version, Some(self.check_holds));
+        if next == NextStep::Nothing { own.host(key) } else { None }
     }
 
     /// Replaces what this connection lists of `service`.

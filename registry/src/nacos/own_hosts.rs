@@ -12,6 +12,10 @@ use tokio::time::Instant;
 use super::messages::NacosHost;
 use crate::lock::locked;
 
+/// How long a list is not read again for each host on it, to see whether ours are there: a server sends the whole list to
+/// each who asks, so all who stand on it read one host after the other in this time, however long it is.
+const UNREAD_FOR_ONE: Duration = Duration::from_millis(500);
+
 /// What this process lists of one service.
 #[derive(Debug, Default)]
 pub(super) struct OwnHosts {
@@ -46,6 +50,8 @@ pub(super) struct Done {
     version: u64,
     /// When that was last true.
     checked: Option<Instant>,
+    /// How long the list is not read again as it is long; zero while that is not known.
+    unread: Duration,
 }
 
 /// What is to be done until the server has a version.
@@ -116,6 +122,13 @@ impl OwnHosts {
         Ok((hosts, version))
     }
 
+    /// The host that is wanted under `key`.
+    pub(super) fn host(&self, key: &str) -> Option<NacosHost> {
+        let wanted = locked(&self.wanted);
+        let at = wanted.find(key).ok()?;
+        read(&wanted.hosts[at].json).ok()
+    }
+
     /// The version of what is wanted.
     pub(super) fn version(&self) -> u64 {
         locked(&self.wanted).version
@@ -137,7 +150,7 @@ impl Wanted {
 
 impl Done {
     /// What is to be done until the server has `version`, where `newest` is wanted; `check_holds` is how long it is
-    /// enough that it had it once, and `None` where it always is.
+    /// enough that it had it once, longer where the list is long, and `None` where it always is.
     pub(super) fn next_step(
         &self,
         version: u64,
@@ -147,7 +160,8 @@ impl Done {
         if self.version < version {
             return NextStep::Publish;
         }
-        let has_lately = |holds| self.checked.is_some_and(|at| at.elapsed() < holds);
+        let has_lately =
+            |holds: Duration| self.checked.is_some_and(|at| at.elapsed() < holds.max(self.unread));
         // A change of somebody else's is published by that one.
         match check_holds.is_none_or(has_lately) || self.version != newest {
             true => NextStep::Nothing,
@@ -155,14 +169,20 @@ impl Done {
         }
     }
 
-    /// The server has what it had, as of now.
-    pub(super) fn confirm(&mut self) {
-        self.checked = Some(Instant::now());
+    /// The list was read: it has so many hosts, and `version` of ours where that is given.
+    pub(super) fn look(&mut self, listed: usize, version: Option<u64>) {
+        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
+        // Those who came together do not stay together.
+        let share = rand::random_range(0.5..=1.0);
+        self.unread = UNREAD_FOR_ONE.saturating_mul(listed).mul_f64(share);
+        if version == Some(self.version) {
+            self.checked = Some(Instant::now());
+        }
     }
 
     /// The server has `version`, as of now.
     pub(super) fn reach(&mut self, version: u64) {
-        *self = Self { version, checked: Some(Instant::now()) };
+        (self.version, self.checked) = (version, Some(Instant::now()));
     }
 }
 
@@ -241,9 +261,26 @@ mod tests {
         assert_eq!(done.next_step(2, 2, None), NextStep::Nothing);
         assert_eq!(done.next_step(2, 3, checks), NextStep::Nothing, "another one publishes 3");
         assert_eq!(done.next_step(2, 2, checks), NextStep::Check);
-        done.confirm();
+        done.look(1, Some(1));
+        assert_eq!(done.next_step(2, 2, checks), NextStep::Check, "that was not the one it has");
+        done.look(1, Some(2));
         assert_eq!(done.next_step(2, 2, checks), NextStep::Nothing);
         assert_eq!(done.next_step(3, 3, checks), NextStep::Publish, "the version stays");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longer_a_list_is_the_more_seldom_it_is_read_for_ours() {
+        let checks = Some(Duration::from_secs(20));
+        for (listed, nothing_after, check_after) in [(1, 19, 20), (40, 19, 20), (1000, 249, 500)] {
+            let mut done = Done::default();
+            done.reach(1);
+            done.look(listed, Some(1));
+            advance(Duration::from_secs(nothing_after)).await;
+            assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing, "{listed}");
+            done.reach(1);
+            advance(Duration::from_secs(check_after)).await;
+            assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{listed}");
+        }
     }
 
     #[test]

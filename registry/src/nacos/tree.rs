@@ -245,12 +245,24 @@ impl NodeTree for NacosTree {
 
 impl NacosTree {
     /// The value of the entry `name` of `place`, which is at the path `parent`. A server tells entries by the whole list
-    /// alone, so it is read once for all who ask at the same time.
+    /// alone, so it is read once for all who ask at the same time, and says of all of ours whether they are there: what
+    /// comes of that for one of them need not be read for as long as it holds.
     async fn listed(&self, parent: &str, place: Place, name: &str) -> Result<Option<Bytes>, Error> {
+        if let Some(host) = self.naming.known(service_of(&place), name).await {
+            let known = nodes(&place, NacosService { hosts: vec![host] });
+            return Ok(known.into_iter().next().map(|node| node.value));
+        }
         let (naming, place) = (Arc::clone(&self.naming), Arc::new(place));
         let read = async move {
-            let list = naming.list(service_of(&place)).await?;
-            Ok(Arc::new(read_list(&naming, &place, list, by_name).await?))
+            let service = service_of(&place);
+            let (hosts, version) = naming.ours(service)?;
+            let list = naming.list(service).await?;
+            let values = read_list(&naming, &place, list, by_name).await?;
+            // Of another start at an address of ours the younger one counts, and that is to be seen each time.
+            let ours = nodes(&place, NacosService { hosts });
+            let has_all = ours.iter().all(|node| values.get(&node.name) == Some(&node.value));
+            naming.note(service, values.len(), has_all.then_some(version)).await;
+            Ok(Arc::new(values))
         };
         let values = self.lists.join(parent, read).await?;
         Ok(values.get(&NodeName::from(name)).cloned())
