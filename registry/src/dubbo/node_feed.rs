@@ -111,6 +111,10 @@ impl NodeSink for NodeFeed {
             true
         });
     }
+
+    fn has(&self, mark: Option<TreeMark>) -> bool {
+        mark.is_some() && locked(&self.waiting).mark == mark
+    }
 }
 
 /// The value is the only child; one that is absent is none.
@@ -204,8 +208,20 @@ mod tests {
         assert_eq!(feed.known(), (2, second));
         assert_eq!(feed.repair(1, ReadChildren { mark: first, ..nodes(&["a"]) }), 2);
         assert_eq!(feed.known(), (2, second));
+        assert_eq!([first, second, None].map(|mark| feed.has(mark)), [false, true, false]);
         // Whatever it says: it may be older than what was read.
         feed.put_changes(Vec::new());
         assert_eq!(feed.known(), (3, None));
+        assert!(!feed.has(second) && !feed.has(None));
+    }
+
+    #[test]
+    fn a_value_is_marked_by_what_it_is_and_so_is_none() {
+        let values = [None, Some(""), Some("a"), Some("b")];
+        let value = |text: Option<&'static str>| value_node(text.map(|text| Bytes::from(text)));
+        let marks = values.map(|text| value(text).mark.unwrap());
+        assert_eq!(marks, values.map(|text| value(text).mark.unwrap()));
+        let others = |at: usize| (0..marks.len()).filter(|other| *other != at).collect::<Vec<_>>();
+        assert!((0..4).all(|at| others(at).iter().all(|other| marks[*other] != marks[at])));
     }
 }

@@ -124,6 +124,13 @@ pub(crate) trait NodeSink: Send + Sync {
 
     /// Those that came, changed or went since all were put. A child may be put again as it was.
     fn put_changes(&self, changes: Vec<ChangedNode>);
+
+    /// Whether the last that was put is all of this reading, which need not be put again; `false` where that is not
+    /// known, which is the default.
+    fn has(&self, mark: Option<TreeMark>) -> bool {
+        let _ = mark;
+        false
+    }
 }
 
 /// The whole list, for those whose lists are short.

@@ -194,7 +194,8 @@ impl NodeTree for NacosTree {
         // Boxed, what is done now and then takes no room while nothing is to be done.
         let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
         loop {
-            if let Some(list) = followed.take() {
+            // It is pushed once more soon after it is followed, as it was.
+            if let Some(list) = followed.take().filter(|list| !sink.has(list.mark())) {
                 sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
             }
             let changed = async {
