@@ -24,6 +24,9 @@ const FULL: Sizes =
     Sizes { wide: (1000, 20), long: 10_000, churning: 5_000, seconds: 20, idle: 35 };
 const QUICK: Sizes = Sizes { wide: (100, 20), long: 1_000, churning: 500, seconds: 3, idle: 5 };
 
+/// How long after it is complete a list still belongs to its beginning: Nacos pushes it once more, a second later.
+const BEGINNING: Duration = Duration::from_secs(5);
+
 /// Less CPU time than this, in milliseconds, is not compared: it is counted in ticks of ten.
 const LEAST_CPU: f64 = 20.0;
 
@@ -81,7 +84,9 @@ async fn follow(
     Ok(cpu.max(LEAST_CPU) / (services * each) as f64)
 }
 
+/// What a consumer uses while nothing changes, once all that its lists began with has come.
 async fn idle(reader: &mut Role, seconds: usize, limits: &mut Limits) -> Result<(), BoxError> {
+    sleep(BEGINNING).await;
     let [used] = numbers(&reader.ask(&format!("idle {seconds}")).await?)?;
     limits.hold(&limits::IDLE, used / 10.0 / seconds as f64);
     Ok(())
