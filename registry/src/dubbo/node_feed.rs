@@ -112,8 +112,14 @@ impl NodeSink for NodeFeed {
         });
     }
 
-    fn has(&self, mark: Option<TreeMark>) -> bool {
-        mark.is_some() && locked(&self.waiting).mark == mark
+    fn confirm(&self, mark: Option<TreeMark>) -> bool {
+        let mut is_so = false;
+        // It counts as put: what was read before it is older.
+        self.count(|waiting| {
+            is_so = mark.is_some() && waiting.mark == mark;
+            is_so
+        });
+        is_so
     }
 }
 
@@ -158,6 +164,8 @@ impl NodeNews {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn nodes(names: &[&str]) -> ReadChildren {
@@ -208,20 +216,26 @@ mod tests {
         assert_eq!(feed.known(), (2, second));
         assert_eq!(feed.repair(1, ReadChildren { mark: first, ..nodes(&["a"]) }), 2);
         assert_eq!(feed.known(), (2, second));
-        assert_eq!([first, second, None].map(|mark| feed.has(mark)), [false, true, false]);
+        // What a check reads while it is confirmed is older.
+        assert_eq!([first, None, second].map(|mark| feed.confirm(mark)), [false, false, true]);
+        assert_eq!(feed.repair(2, ReadChildren { mark: first, ..nodes(&["a"]) }), 3);
+        assert_eq!(feed.known(), (3, second));
         // Whatever it says: it may be older than what was read.
         feed.put_changes(Vec::new());
-        assert_eq!(feed.known(), (3, None));
-        assert!(!feed.has(second) && !feed.has(None));
+        assert_eq!(feed.known(), (4, None));
+        assert!(!feed.confirm(second) && !feed.confirm(None));
     }
 
     #[test]
     fn a_value_is_marked_by_what_it_is_and_so_is_none() {
-        let values = [None, Some(""), Some("a"), Some("b")];
-        let value = |text: Option<&'static str>| value_node(text.map(|text| Bytes::from(text)));
-        let marks = values.map(|text| value(text).mark.unwrap());
-        assert_eq!(marks, values.map(|text| value(text).mark.unwrap()));
-        let others = |at: usize| (0..marks.len()).filter(|other| *other != at).collect::<Vec<_>>();
-        assert!((0..4).all(|at| others(at).iter().all(|other| marks[*other] != marks[at])));
+        let texts = [None, Some(""), Some("a"), Some("b")];
+        let marks = || {
+            texts.map(|text| {
+                let TreeMark { seen, children } = value_node(text.map(Bytes::from)).mark.unwrap();
+                (seen, children)
+            })
+        };
+        assert_eq!(marks(), marks());
+        assert_eq!(HashSet::from(marks()).len(), 4);
     }
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -46,7 +46,9 @@ impl TreeMark {
     /// Of a reading that came as these bytes, for a server that tells no changes: others make another one, as surely as
     /// their digests differ.
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
-        let mut digest = DefaultHasher::new();
+        // Random, as others write the bytes.
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let mut digest = KEY.build_hasher();
         digest.write(bytes);
         let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         Self { seen: digest.finish().cast_signed(), children: length }
@@ -125,9 +127,9 @@ pub(crate) trait NodeSink: Send + Sync {
     /// Those that came, changed or went since all were put. A child may be put again as it was.
     fn put_changes(&self, changes: Vec<ChangedNode>);
 
-    /// Whether the last that was put is all of this reading, which need not be put again; `false` where that is not
-    /// known, which is the default.
-    fn has(&self, mark: Option<TreeMark>) -> bool {
+    /// Puts this reading again if it is what was put last, and says whether it is; `false` where that is not known,
+    /// which is the default.
+    fn confirm(&self, mark: Option<TreeMark>) -> bool {
         let _ = mark;
         false
     }

@@ -47,19 +47,20 @@ impl JointRanges {
         request: RangeRequest,
     ) -> Result<RangeResponse, Error> {
         let (to, answer) = oneshot::channel();
-        let is_first = {
+        let is_leader = {
             let mut waiting = locked(&self.0);
             waiting.push(WaitingRange { request: request.clone(), to });
-            waiting.len() == 1
+            // One for each request that it takes.
+            waiting.len() % MOST == 1
         };
-        if is_first {
+        if is_leader {
             let guard = LeaderGuard(self);
             // Whoever was woken together with this one asks meanwhile.
             yield_now().await;
-            let waiting = mem::take(&mut *locked(&self.0));
+            let together = self.next();
             mem::forget(guard);
-            if waiting.len() > 1 {
-                read_all(link, waiting).await;
+            if together.len() > 1 {
+                read_together(link, together).await;
             }
         }
         match answer.await {
@@ -67,6 +68,14 @@ impl JointRanges {
             // It was alone, or what was read together failed, perhaps because of another.
             Err(_) => link.call(RANGE, &request).await,
         }
+    }
+
+    /// Takes those of the next request.
+    fn next(&self) -> Vec<WaitingRange> {
+        let mut waiting = locked(&self.0);
+        let later = waiting.len().min(MOST);
+        let later = waiting.split_off(later);
+        mem::replace(&mut *waiting, later)
     }
 }
 
@@ -76,21 +85,24 @@ impl Drop for LeaderGuard<'_> {
     }
 }
 
-/// Reads them together; those that are left when it fails are dropped.
-async fn read_all(link: &EtcdLink, mut waiting: Vec<WaitingRange>) {
-    while !waiting.is_empty() {
-        let later = waiting.split_off(waiting.len().min(MOST));
-        let ranges = waiting.iter().map(|one| EtcdOperation::range(one.request.clone())).collect();
-        let request = TxnRequest { compare: Vec::new(), success: ranges };
-        let Ok(TxnResponse { header, responses, .. }) = link.call(TXN, &request).await else {
+/// Reads them by one request; if it fails, they are dropped.
+async fn read_together(link: &EtcdLink, together: Vec<WaitingRange>) {
+    let ranges = together.iter().map(|one| EtcdOperation::range(one.request.clone())).collect();
+    let request = TxnRequest { compare: Vec::new(), success: ranges };
+    let TxnResponse { header, responses, .. } = match link.call(TXN, &request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            tracing::debug!(
+                target: "dubhe::registry",
+                %error, ranges = together.len(), "ranges are read one by one"
+            );
             return;
-        };
-        for (one, answer) in waiting.into_iter().zip(responses) {
-            if let Some(range) = answer.range {
-                // Only the head of the whole answer names the cluster. Perhaps nobody waits for it any more.
-                let _ = one.to.send(RangeResponse { header: header.clone(), ..range });
-            }
         }
-        waiting = later;
+    };
+    for (one, answer) in together.into_iter().zip(responses) {
+        if let Some(range) = answer.range {
+            // Only the head of the whole answer names the cluster. Perhaps nobody waits for it any more.
+            let _ = one.to.send(RangeResponse { header: header.clone(), ..range });
+        }
     }
 }

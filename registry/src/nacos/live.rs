@@ -97,6 +97,37 @@ async fn addresses_of_one_service_stand_side_by_side_and_end_with_their_session(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_read_again_where_it_has_changed_and_where_it_has_not_it_is_not() {
+    for version in NacosVersion::ALL {
+        let Some(server) = Running::shared(version) else { return };
+        let (ours, theirs) = (tree(&server, "since").await, tree(&server, "since").await);
+        let since = |mark| ours.children_since(STOCK, ReadOf::Names, mark);
+        let mut mark = since(None).await.unwrap().unwrap().mark;
+        // Nacos lists a change a moment later.
+        for count in [1, 2, 1] {
+            match count {
+                1 => theirs.remove_owned(&at("10.0.0.1:2")).await.unwrap(),
+                _ => theirs.put_owned(&at("10.0.0.1:2"), Bytes::new()).await.unwrap(),
+            }
+            theirs.put_owned(&at("10.0.0.1:1"), Bytes::new()).await.unwrap();
+            let changed = async {
+                loop {
+                    if let Some(read) = since(mark).await.unwrap() {
+                        mark = read.mark;
+                        if read.nodes.len() == count {
+                            return;
+                        }
+                    }
+                }
+            };
+            timeout(LIMIT, changed).await.unwrap();
+            assert!(mark.is_some());
+            assert_eq!(since(mark).await.unwrap(), None, "{version:?} lists it otherwise");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_value_that_many_change_at_once_loses_no_change() {
     for version in NacosVersion::ALL {
         let Some(server) = Running::shared(version) else { return };

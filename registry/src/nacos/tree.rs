@@ -195,7 +195,7 @@ impl NodeTree for NacosTree {
         let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
         loop {
             // It is pushed once more soon after it is followed, as it was.
-            if let Some(list) = followed.take().filter(|list| !sink.has(list.mark())) {
+            if let Some(list) = followed.take().filter(|list| !sink.confirm(list.mark())) {
                 sink.put_all(Box::pin(self.nodes_of(&place, list)).await?);
             }
             let changed = async {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -79,9 +80,14 @@ impl MadeLists {
         remarks: Option<Arc<Remarks>>,
     ) {
         let mut by_service = locked(&self.by_service);
-        if let Some(made) = by_service.get_mut(service).filter(|made| made.revision < revision) {
-            *made = Arc::new(MadeList { revision, known, remarks, ..MadeList::clone(made) });
-        }
+        let made = by_service.get_mut(service).filter(|made| made.revision < revision);
+        let old = made.map(|made| {
+            let new = MadeList { revision, known, remarks, ..MadeList::clone(made) };
+            mem::replace(made, Arc::new(new))
+        });
+        // It may be the last to hold a long list.
+        drop(by_service);
+        drop(old);
     }
 }
 
@@ -113,18 +119,22 @@ impl MadeGuard<'_> {
         let is_ahead = |made: &Arc<MadeList>| {
             made.watch == self.last.watch && made.revision > self.last.revision
         };
-        if !present.is_some_and(is_ahead) {
-            by_service.insert(self.service.clone(), Arc::new(self.last.clone()));
-        }
+        let new = (!present.is_some_and(is_ahead)).then(|| Arc::new(self.last.clone()));
+        let old = new.and_then(|new| by_service.insert(self.service.clone(), new));
+        // As above.
+        drop(by_service);
+        drop(old);
     }
 }
 
 impl Drop for MadeGuard<'_> {
     fn drop(&mut self) {
         let mut by_service = locked(&self.lists.by_service);
-        if by_service.get(self.service).is_some_and(|made| made.watch == self.last.watch) {
-            by_service.remove(self.service);
-        }
+        let is_ours =
+            by_service.get(self.service).is_some_and(|made| made.watch == self.last.watch);
+        let old = is_ours.then(|| by_service.remove(self.service));
+        drop(by_service);
+        drop(old);
     }
 }
 

@@ -40,6 +40,23 @@ async fn a_fetch_repairs_what_a_watch_has_missed_and_it_stays_repaired() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fetch_repairs_what_a_watch_has_missed_of_the_mapping() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let _provider = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
+    let (_, reader) = open(&store, "?register-consumer=false");
+    let mut list = Watched::new(&reader, "shop.Stock");
+    list.shows(&["10.0.0.1:20880"]).await;
+    store.deafen();
+    for (mapping, expected) in [("other", &[][..]), ("other,shop", &["10.0.0.1:20880"])] {
+        store.write(MAPPING, mapping);
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        let listing = reader.fetch(&key("shop.Stock")).await.unwrap();
+        assert_eq!(addresses(&listing.instances), expected, "{mapping}");
+        list.shows(expected).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_check_reads_nothing_of_a_list_that_has_not_changed() {
     let store: Arc<MemoryStore> = Arc::default();
     let provider = registered(&store, "", &["10.0.0.1:20880", "10.0.0.2:20880"]).await;
