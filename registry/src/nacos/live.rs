@@ -195,7 +195,7 @@ async fn a_list_that_was_read_for_a_record_says_for_a_while_that_it_is_there() {
         let others: Vec<_> = (2..=100).map(|port| record(port, 1)).collect();
         let put = others.iter().map(|(path, record)| theirs.put_owned(path, record.clone()));
         join_all(put).await.into_iter().for_each(Result::unwrap);
-        // A short list is always read again, and one of a hundred not for half a minute.
+        // A short list is always read again, and one of a hundred not for five seconds.
         let always = Demand { reconcile: Duration::ZERO, ..Demand::default() };
         let ours = tree_of(&server, "while", &always).await;
         let (path, own) = record(1, 1);

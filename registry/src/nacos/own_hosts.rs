@@ -14,7 +14,7 @@ use crate::lock::locked;
 
 /// How long a list is not read again for each host on it, to see whether ours are there: a server sends the whole list to
 /// each who asks, so all who stand on it read one host after the other in this time, however long it is.
-const UNREAD_FOR_ONE: Duration = Duration::from_millis(500);
+const UNREAD_FOR_ONE: Duration = Duration::from_millis(100);
 
 /// What this process lists of one service.
 #[derive(Debug, Default)]
@@ -271,7 +271,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_longer_a_list_is_the_more_seldom_it_is_read_for_ours() {
         let checks = Some(Duration::from_secs(20));
-        for (listed, nothing_after, check_after) in [(1, 19, 20), (40, 19, 20), (1000, 249, 500)] {
+        for (listed, nothing_after, check_after) in [(1, 19, 20), (200, 19, 20), (1000, 49, 100)] {
             let mut done = Done::default();
             done.reach(1);
             done.look(listed, Some(1));
