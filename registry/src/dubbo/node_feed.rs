@@ -114,9 +114,12 @@ impl NodeSink for NodeFeed {
 
     fn confirm(&self, mark: Option<TreeMark>) -> bool {
         let mut is_so = false;
-        // It counts as put: what was read before it is older.
-        self.count(|waiting| {
-            is_so = mark.is_some() && waiting.mark == mark;
+        // It counts as put: what was read before it is older, and the reader is to know its version.
+        self.count(|fed| {
+            is_so = mark.is_some() && fed.mark == mark;
+            if is_so {
+                fed.put.get_or_insert_default();
+            }
             is_so
         });
         is_so
@@ -165,6 +168,8 @@ impl NodeNews {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+
+    use futures_util::FutureExt;
 
     use super::*;
 
@@ -217,7 +222,11 @@ mod tests {
         assert_eq!(feed.repair(1, ReadChildren { mark: first, ..nodes(&["a"]) }), 2);
         assert_eq!(feed.known(), (2, second));
         // What a check reads while it is confirmed is older.
-        assert_eq!([first, None, second].map(|mark| feed.confirm(mark)), [false, false, true]);
+        drop(feed.take());
+        assert_eq!([first, None].map(|mark| feed.confirm(mark)), [false; 2]);
+        assert!(feed.changed().now_or_never().is_none());
+        assert!(feed.confirm(second) && feed.changed().now_or_never().is_some());
+        assert_eq!((feed.take().version, feed.known()), (3, (3, second)));
         assert_eq!(feed.repair(2, ReadChildren { mark: first, ..nodes(&["a"]) }), 3);
         assert_eq!(feed.known(), (3, second));
         // Whatever it says: it may be older than what was read.

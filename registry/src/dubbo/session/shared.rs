@@ -252,3 +252,34 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{poll_fn, ready};
+
+    use super::super::super::tree::NodeSink as _;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_confirmed_is_checked_as_what_was_put() {
+        let kept = KeptRead::start(async |ends: KeptEnds<usize>| {
+            loop {
+                ends.feed.changed().await;
+                let news = ends.feed.take();
+                ends.put(news.version, news.all.map(|nodes| nodes.len()));
+            }
+        });
+        let mark = Some(TreeMark { seen: 1, children: 0 });
+        let mut follower = kept.follow();
+        kept.feed.put_all(ReadChildren { nodes: Vec::new(), mark });
+        poll_fn(|cx| follower.poll_changed(cx)).await.unwrap();
+        for _ in 0..2 {
+            assert!(kept.feed.confirm(mark));
+            let read = |known| {
+                assert_eq!(known, mark);
+                ready(Ok(None))
+            };
+            assert_eq!(kept.checked(Duration::ZERO, read).await.unwrap(), 0);
+        }
+    }
+}
