@@ -175,8 +175,11 @@ impl Done {
         // Those who came together do not stay together.
         let share = rand::random_range(0.5..=1.0);
         self.unread = UNREAD_FOR_ONE.saturating_mul(listed).mul_f64(share);
-        if version == Some(self.version) {
-            self.checked = Some(Instant::now());
+        match version {
+            Some(version) if version == self.version => self.checked = Some(Instant::now()),
+            Some(_) => {}
+            // However long the list is, ours are to be looked for again.
+            None => self.checked = None,
         }
     }
 
@@ -281,6 +284,21 @@ mod tests {
             advance(Duration::from_secs(check_after)).await;
             assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{listed}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_missing_on_a_long_list_is_looked_for_until_it_is_there() {
+        let checks = Some(Duration::from_secs(20));
+        let mut done = Done::default();
+        done.reach(1);
+        done.look(1000, Some(1));
+        advance(Duration::from_secs(100)).await;
+        for _ in 0..2 {
+            done.look(1000, None);
+            assert_eq!(done.next_step(1, 1, checks), NextStep::Check);
+        }
+        done.reach(1);
+        assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing);
     }
 
     #[test]
