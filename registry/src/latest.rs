@@ -33,7 +33,7 @@ pub(crate) struct LatestReader<T> {
     number: u64,
 }
 
-/// The latest value, which does not change meanwhile.
+/// The latest value, which does not change meanwhile. It is a lock: to be held across no other one, and no drop.
 pub(crate) struct LatestRef<'a, T>(MutexGuard<'a, HeldValue<T>>);
 
 /// There will be no other value: all have been dropped who could send one.

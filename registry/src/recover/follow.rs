@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::link::{Link, RUNTIME_ENDED, State};
+use super::link::{Link, RUNTIME_ENDED, State, until_closing};
 use super::pace::RetryPause;
 use super::tasks::Tasks;
 use crate::backend::Session;
@@ -238,7 +238,7 @@ impl<S: WatchTarget> Follow<S> {
         tokio::select! {
             () = self.run(&mut beside) => {}
             () = values.closed() => {}
-            _ = closing.wait_for(|closing| *closing) => {}
+            () = until_closing(&mut closing) => {}
         }
         let _ = timeout(CATCH_UP_LIMIT, beside.join_next()).await;
     }

@@ -11,7 +11,7 @@ use rpc_core::{Error, Instance};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::link::{Link, State};
+use super::link::{Link, State, until_closing};
 use super::pace::RetryPause;
 use crate::backend::Session;
 use crate::latest::LatestReader;
@@ -43,7 +43,7 @@ pub(crate) async fn keep(
         let again = task.ensure(&instance, &registered).await;
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() { break },
-            _ = closing.wait_for(|closing| *closing) => break,
+            () = until_closing(&mut closing) => break,
             _ = task.state.changed() => {}
             () = sleep(again) => {}
         }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Pace, RetryPause};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
-use crate::latest::Latest;
+use crate::latest::{Latest, LatestReader};
 use crate::listed_consumer::ListedConsumer;
 use crate::lock::locked;
 use crate::sound::{self, Teller};
@@ -69,15 +69,21 @@ impl Drop for Opening {
     fn drop(&mut self) {
         let link = &self.0;
         link.is_opening.store(false, Ordering::Release);
+        let is_closing = *link.closing.borrow();
         // A task that waits for a session and goes on opens it again, unless another has by now.
         link.state.send_if_modified(|state| {
-            let is_news = !*link.closing.borrow() && !link.is_opening.load(Ordering::Acquire);
+            let is_news = !is_closing && !link.is_opening.load(Ordering::Acquire);
             if is_news {
                 *state = State::Down(link.backend_lost(RUNTIME_ENDED));
             }
             is_news
         });
     }
+}
+
+/// Waits until the registry is shut down. It holds no lock once it is, while other futures are dropped.
+pub(super) async fn until_closing(closing: &mut LatestReader<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
 }
 
 /// What has been logged about the present outage.
