@@ -192,10 +192,10 @@ async fn a_list_that_was_read_for_a_record_says_for_a_while_that_it_is_there() {
     for version in NacosVersion::ALL {
         let Some(server) = Running::shared(version) else { return };
         let (theirs, reader) = (tree(&server, "while").await, tree(&server, "while").await);
-        let others: Vec<_> = (2..=100).map(|port| record(port, 1)).collect();
+        let others: Vec<_> = (2..=600).map(|port| record(port, 1)).collect();
         let put = others.iter().map(|(path, record)| theirs.put_owned(path, record.clone()));
         join_all(put).await.into_iter().for_each(Result::unwrap);
-        // A short list is always read again, and one of a hundred not for five seconds.
+        // A short list is always read again, and one of 600 not for half a minute.
         let always = Demand { reconcile: Duration::ZERO, ..Demand::default() };
         let ours = tree_of(&server, "while", &always).await;
         let (path, own) = record(1, 1);
