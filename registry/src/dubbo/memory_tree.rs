@@ -277,14 +277,6 @@ impl NodeTree for MemoryTree {
         self.act(path, read).await
     }
 
-    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        let list = |state: &mut Nodes| {
-            state.began("list", path)?;
-            Ok(state.children(path, read))
-        };
-        self.act(path, list).await
-    }
-
     async fn children_since(
         &self,
         path: &str,

@@ -223,20 +223,19 @@ pub(crate) trait NodeTree: fmt::Debug + Send + Sync + 'static {
 
     /// The children of `path`, in any order; none if it does not exist. One that we may not read beside others
     /// has no value.
-    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error>;
+    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
+        let read = self.children_since(path, read, None).await?;
+        Ok(read.map_or_else(Vec::new, |read| read.nodes))
+    }
 
     /// As [`children`](Self::children), unless they are those of which `mark` is; then `None`, and they do
-    /// not come over the wire. `read` is what it was for them. Where the server cannot tell, they are read each time,
-    /// which is the default.
+    /// not come over the wire where the server can tell. `read` is what it was for them.
     async fn children_since(
         &self,
         path: &str,
         read: ReadOf,
         mark: Option<TreeMark>,
-    ) -> Result<Option<ReadChildren>, Error> {
-        let _ = mark;
-        Ok(Some(self.children(path, read).await?.into()))
-    }
+    ) -> Result<Option<ReadChildren>, Error>;
 
     /// How many children `path` has, of which none has children itself, as is so of owned nodes; none if it
     /// does not exist.

@@ -252,10 +252,6 @@ impl NodeTree for EtcdTree {
         Ok(answer.kvs.into_iter().next().map(|kv| kv.value.into()))
     }
 
-    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        Ok(self.list(path, read).await?.read.nodes)
-    }
-
     async fn children_since(
         &self,
         path: &str,

@@ -149,11 +149,6 @@ impl NodeTree for NacosTree {
         Ok(value.map(|value| value.text.into()))
     }
 
-    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        let read = self.children_since(path, read, None).await?;
-        Ok(read.map_or_else(Vec::new, |read| read.nodes))
-    }
-
     async fn children_since(
         &self,
         path: &str,

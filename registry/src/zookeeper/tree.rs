@@ -353,11 +353,6 @@ impl NodeTree for ZooKeeperTree {
         Ok(value.map(|(value, _)| value))
     }
 
-    async fn children(&self, path: &str, read: ReadOf) -> Result<Vec<TreeNode>, Error> {
-        let read = self.children_since(path, read, None).await?;
-        Ok(read.map_or_else(Vec::new, |read| read.nodes))
-    }
-
     async fn children_since(
         &self,
         path: &str,
