@@ -141,8 +141,8 @@ async fn a_failed_call_lists_its_attempts_with_address_and_cause() {
 async fn an_address_where_nobody_listens_is_passed_over_by_every_call() {
     let provider = support::provider(&support::memory(), "");
     let provider = provider.serve(ShopServer::new(Clerk::new("a"))).start().await.unwrap();
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let list = format!("static://{nobody},{}", provider.address());
+    let [nobody] = servers::free_ports();
+    let list = format!("static://127.0.0.1:{nobody},{}", provider.address());
     let shop: ShopClient = support::consumer(&list, "consumer.retries = 0").client().await.unwrap();
     for id in 0..20 {
         // Not idempotent and never again: but what was not sent did not run.

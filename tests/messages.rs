@@ -180,8 +180,8 @@ async fn a_port_that_speaks_something_else_than_dubbo_is_told_by_what_it_speaks(
 async fn failures_of_one_cause_have_one_message_whatever_the_provider_and_the_time() {
     // At the first nobody listens; at the second the system takes connections and nobody reads them.
     let refusing = async |timeout| {
-        let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        told(&format!("static://{unused}"), timeout).await
+        let [unused] = servers::free_ports();
+        told(&format!("static://127.0.0.1:{unused}"), timeout).await
     };
     let (one, other) = (refusing(300).await, refusing(400).await);
     assert_eq!(one, other);

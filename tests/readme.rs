@@ -9,7 +9,7 @@ mod example;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -81,11 +81,6 @@ impl Drop for Running {
     }
 }
 
-/// A port of loopback that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// What `curl -d BODY` sends and gets.
 fn post_form(port: u16, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -105,7 +100,7 @@ fn post_form(port: u16, path: &str, body: &str) -> String {
 #[test]
 fn the_first_call_greets_and_answers_curl() {
     let readme = read("README.md");
-    let (port, cache) = (free_port(), tempfile::tempdir().unwrap());
+    let ([port], cache) = (servers::free_ports(), tempfile::tempdir().unwrap());
     let mut command = example::command(&example::build(&["first-call"]).join("first-call"));
     command
         .env("DUBHE_REGISTRY__ADDRESS", format!("dev://readme-{}", std::process::id()))

@@ -1,7 +1,6 @@
 //! Clients and policies as tower services: what a `ServiceBuilder` puts around them, and clients
 //! over it.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +35,7 @@ fn counted(reply: Reply) -> String {
 /// One provider that answers, and one address where nobody listens.
 async fn half_a_fleet(url: &str) -> (dubhe::RunningProvider, Consumer) {
     let running = shop::serve(url, &Shop::new("a")).await;
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = shop::NOBODY;
     let list = format!("static://{nobody},{}", running.address());
     (running, shop::consumer(&list).build().unwrap())
 }

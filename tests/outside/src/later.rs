@@ -1,7 +1,6 @@
 //! A cluster policy of one's own that puts failed calls off: it answers for them and sends them
 //! again in the background, from the consumer's backlog.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,11 +123,6 @@ impl Ledger for Lines {
     }
 }
 
-/// An address where nobody listens: bound and dropped.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 fn consumer(list: &str, policy: impl Into<serde_json::Value>) -> Consumer {
     let consumer = shop::consumer(&format!("static://{list}"))
         .extensions(Extensions::default().with_cluster::<Later>())
@@ -144,7 +138,8 @@ async fn an_own_policy_sends_failed_calls_again_from_the_backlog() {
     let running = shop::provider("memory://own-later").serve(server).start().await.unwrap();
     // The first call of a consumer goes to either; later ones go to whom has answered.
     for line in 0..32 {
-        let consumer = consumer(&format!("{},{}", nobody(), running.address()), "later");
+        let list = format!("{},{}", shop::NOBODY, running.address());
+        let consumer = consumer(&list, "later");
         let ledger: LedgerClient = consumer.client().await.unwrap();
         ledger.note(line).await.unwrap();
         let written = timeout(Duration::from_secs(5), lines.recv()).await.unwrap();
@@ -159,7 +154,7 @@ async fn an_own_policy_sends_failed_calls_again_from_the_backlog() {
 
 #[tokio::test]
 async fn what_finds_no_room_in_the_backlog_fails_and_says_why() {
-    let consumer = consumer(&nobody(), serde_json::json!({ "name": "later", "room": 0 }));
+    let consumer = consumer(shop::NOBODY, serde_json::json!({ "name": "later", "room": 0 }));
     let ledger: LedgerClient = consumer.client().await.unwrap();
     let status = ledger.note(1).await.unwrap_err();
     assert_eq!(status.hint(), Some("cluster = later: 0 calls of the method wait already"));

@@ -1,6 +1,5 @@
 //! Tower layers of one's own at the three positions: authentication and timing.
 
-use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -209,8 +208,7 @@ async fn timed() -> usize {
     let server = StockServer::from_arc(Shop::new("a"));
     let provider = shop::provider("memory://timing").layer(handlers.clone()).serve(server);
     let running = provider.start().await.unwrap();
-    // Bound and dropped: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = shop::NOBODY;
     let consumer = shop::consumer(&format!("static://{nobody},{}", running.address()))
         .set("consumer.loadbalance", "random")
         .call_layer(calls.clone())

@@ -1,6 +1,5 @@
 //! A cluster policy of one's own.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use dubhe::config::{ConfigFile, Sources};
@@ -82,8 +81,7 @@ impl Invoke for AgainInvoker {
 #[tokio::test]
 async fn an_own_policy_is_chosen_by_name_for_one_method() {
     let running = shop::serve("memory://own-policy", &Shop::new("a")).await;
-    // Bound and dropped: nobody listens there.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = shop::NOBODY;
     let list = format!("static://{nobody},{}", running.address());
     let method = |name| format!("consumer.services.\"shop.Stock\".methods.{name}.cluster");
     let stock = || async {

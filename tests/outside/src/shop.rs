@@ -18,6 +18,9 @@ pub(crate) trait Stock {
     async fn take(&self, article: u64) -> Result<String>;
 }
 
+/// An address where nobody listens: the port of a protocol that no system speaks any more.
+pub(crate) const NOBODY: &str = "127.0.0.1:1";
+
 /// A shop of this name that counts what it executes.
 #[derive(Debug)]
 pub(crate) struct Shop {

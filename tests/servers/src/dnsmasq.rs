@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::ports::free_ports;
 use crate::process::{Process, installed};
 
 /// How long it may take to answer.
@@ -42,9 +43,7 @@ impl Dnsmasq {
         let mut folder = tempfile::tempdir().expect("a folder for its files");
         write(&folder.path().join("hosts"), "");
         for _ in 0..TRIES {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
-            let port = socket.local_addr().expect("it is bound").port();
-            drop(socket);
+            let [port] = free_ports();
             configure(&folder, port, config);
             let process = run(&program, &folder);
             let mut server = Self { program: program.clone(), folder, port, process };

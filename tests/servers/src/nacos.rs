@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::ports::take_port;
 use crate::process::Process;
 
 /// The folder with the jars, as `cargo xtask nacos` sets it.
@@ -290,12 +291,8 @@ fn launch(prepared: &Path, home: &Path, port: u16, settings: &[String]) -> Proce
 /// A port that is free together with those that Nacos takes beside it.
 fn free_port() -> u16 {
     loop {
-        let [port] = crate::free_ports::<1>();
-        let is_free = |port: Option<u16>| {
-            port.is_some_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
-        };
-        let around = [port.checked_add(1000), port.checked_add(1001), port.checked_sub(1000)];
-        if around.into_iter().all(is_free) {
+        let [port] = crate::free_ports();
+        if [port + 1000, port + 1001, port - 1000].into_iter().all(take_port) {
             return port;
         }
     }

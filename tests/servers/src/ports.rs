@@ -1,23 +1,92 @@
-//! Ports that nobody uses.
+//! Ports that nobody uses, and that nobody is given while the server is down that has one.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
-/// `N` ports of loopback that are free at this moment, all different.
+/// The first port that is chosen.
+const FIRST: u16 = 10_000;
+
+/// The first port that Linux gives to who does not ask for one, where it does not tell.
+const FIRST_OF_SYSTEM: u16 = 32_768;
+
+/// What holds a port for this process.
+#[cfg(target_os = "linux")]
+type Claim = std::os::unix::net::UnixListener;
+#[cfg(not(target_os = "linux"))]
+type Claim = ();
+
+/// The ports of this process.
+static OURS: LazyLock<Mutex<HashMap<u16, Claim>>> = LazyLock::new(Mutex::default);
+
+/// `N` ports of loopback that are free, all different.
+///
+/// They stay with this process: no other one is given them by this, and none by the system, which hands out others.
+/// So a server that is killed finds its port free when it comes back.
 ///
 /// # Panics
-/// Loopback has no port left.
+/// No port is left.
 #[must_use]
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    // Held until all are chosen, else one could be chosen twice.
-    let held: [TcpListener; N] = std::array::from_fn(|_| {
-        TcpListener::bind("127.0.0.1:0").expect("loopback has a free port")
-    });
-    held.map(|listener| listener.local_addr().expect("it is bound").port())
+    std::array::from_fn(|_| free_port())
+}
+
+fn free_port() -> u16 {
+    let end = first_of_system();
+    let count =
+        end.checked_sub(FIRST).filter(|count| *count > 0).expect("ports below the system's");
+    // Others begin elsewhere.
+    let hash = RandomState::new().hash_one(());
+    let start = u16::try_from(hash % u64::from(count)).expect("it is less than a port");
+    let mut ports = (FIRST + start..end).chain(FIRST..FIRST + start);
+    ports.find(|port| take_port(*port)).expect("loopback has a free port")
+}
+
+/// Takes this port if it is free; says whether it was.
+pub(crate) fn take_port(port: u16) -> bool {
+    let mut ours = OURS.lock().unwrap_or_else(PoisonError::into_inner);
+    if ours.contains_key(&port) {
+        return false;
+    }
+    let Some(claim) = claim(port) else { return false };
+    let is_free = TcpListener::bind(("127.0.0.1", port)).is_ok();
+    if is_free {
+        ours.insert(port, claim);
+    }
+    is_free
+}
+
+/// Claims the port before all who ask this; `None` if another one has. The system takes it back when the process ends,
+/// and it holds in the namespace of networks, as the port does.
+#[cfg(target_os = "linux")]
+fn claim(port: u16) -> Option<Claim> {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::SocketAddr;
+    let name = SocketAddr::from_abstract_name(format!("dubhe-port-{port}")).ok()?;
+    Claim::bind_addr(&name).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn claim(_port: u16) -> Option<Claim> {
+    Some(())
+}
+
+/// The first port that the system gives to who does not ask for one, such as to each client.
+fn first_of_system() -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let first = range.ok().and_then(|range| range.split_whitespace().next()?.parse().ok());
+    first.unwrap_or(FIRST_OF_SYSTEM)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+
+    /// Has the test below say whether it can take a port, in a process of its own.
+    const PORT: &str = "DUBHE_TEST_PORT";
 
     #[test]
     fn ports_are_free_and_all_different() {
@@ -25,5 +94,32 @@ mod tests {
         ports.sort_unstable();
         assert!(ports.windows(2).all(|pair| pair[0] != pair[1]), "{ports:?}");
         TcpListener::bind(("127.0.0.1", ports[0])).unwrap();
+    }
+
+    #[test]
+    fn a_port_of_a_server_that_is_down_is_given_to_nobody_else() {
+        let [port] = free_ports();
+        assert!(port < first_of_system(), "the system may give it to any client");
+        assert!(!take_port(port), "it is given twice");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn no_other_process_takes_a_port() {
+        if let Ok(port) = std::env::var(PORT) {
+            assert!(take_port(port.parse().unwrap()));
+            return;
+        }
+        let [port] = free_ports();
+        let name = "ports::tests::no_other_process_takes_a_port";
+        let takes = |port: u16| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", name]).env(PORT, port.to_string());
+            command.output().unwrap().status.success()
+        };
+        assert!(!takes(port), "another process has port {port}, too");
+        let claim = OURS.lock().unwrap().remove(&port);
+        drop(claim);
+        assert!(takes(port), "nobody can take port {port} once it is not ours");
     }
 }
