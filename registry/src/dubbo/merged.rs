@@ -17,7 +17,7 @@ use super::process::{NEAR_MS, join_urls};
 use super::provider_url::ReadProvider;
 use super::service_instance::ServiceInstance;
 use super::service_rules::{foreign_protocol, satisfies};
-use super::shared_instances::SharedInstances;
+use super::shared_instances::{PlacedInstances, SharedTurns};
 use super::url::join_address;
 use crate::sound::{self, UnsoundInstances};
 
@@ -165,9 +165,14 @@ impl ReadRecord {
         Self::Other(Box::new(record))
     }
 
-    /// Holds the instances that `shared` has in place of equal ones.
-    pub(crate) fn share_with(&mut self, shared: &mut SharedInstances) {
-        self.instances_mut().iter_mut().for_each(|instance| shared.share(instance));
+    /// Holds those of `providers` in place of equal instances, or else those that `shared` has.
+    pub(crate) fn share_with(&mut self, providers: &PlacedInstances<'_>, shared: &SharedTurns) {
+        for instance in self.instances_mut() {
+            match providers.equal(instance) {
+                Some(provider) => *instance = Arc::clone(provider),
+                None => shared.take().share_of_record(instance),
+            }
+        }
     }
 
     fn instances_mut(&mut self) -> &mut [Arc<Instance>] {

@@ -1,10 +1,11 @@
 //! The instances that somebody holds: one that is read at both levels, or for several lists, is held once, and so
 //! is what they say alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rpc_core::{Instance, InstancePool, WeakPool};
+use rpc_core::{Instance, InstancePool, ServiceKey, WeakPool};
 
 use crate::lock::locked;
 
@@ -28,13 +29,30 @@ impl SharedTurns {
 /// How many instances a pool is begun with. Most lists have one of each kind of what they say alike.
 const SEEDS: usize = 4;
 
-/// Finds an instance again that is read a second time, and what instances say alike. It holds neither itself.
+/// Finds an instance of a record again that is read a second time, and what instances say alike. It holds neither
+/// itself.
 #[derive(Debug, Default)]
 pub(crate) struct SharedInstances {
-    /// By service and address.
+    /// Those of records that no provider has been found to have yet, by service and address. So it is as good as empty
+    /// where both levels tell all: it takes a tenth of the memory of an instance for each.
     instances: WeakPool<Instance>,
     /// That of the providers of an application is the same in all lists.
     metadata: WeakPool<BTreeMap<String, String>>,
+}
+
+/// Instances of one list, by service and address.
+pub(crate) struct PlacedInstances<'a>(HashMap<(&'a ServiceKey, &'a str), &'a Arc<Instance>>);
+
+impl<'a> PlacedInstances<'a> {
+    pub(crate) fn of(instances: impl Iterator<Item = &'a Arc<Instance>>) -> Self {
+        Self(instances.map(|one| ((&one.service, &*one.address), one)).collect())
+    }
+
+    /// The one that is equal.
+    pub(crate) fn equal(&self, instance: &Instance) -> Option<&'a Arc<Instance>> {
+        let there = self.0.get(&(&instance.service, &*instance.address));
+        there.copied().filter(|there| ***there == *instance)
+    }
 }
 
 /// What knows what these instances of a list say alike, so that others which are read share it.
@@ -46,16 +64,31 @@ pub(crate) fn pool_of<'a>(held: impl Iterator<Item = &'a Arc<Instance>>) -> Inst
     pool
 }
 
+/// Where an instance is found again.
+fn place_of(instance: &Instance) -> impl Hash + use<> {
+    (instance.service.clone(), Arc::clone(&instance.address))
+}
+
 impl SharedInstances {
-    /// Replaces it by the equal instance that somebody holds; if nobody does, its metadata by the equal one.
-    pub(crate) fn share(&mut self, instance: &mut Arc<Instance>) {
-        let Self { instances, metadata } = self;
-        // Before another has it, from when on it cannot be changed.
+    /// Replaces what a record says by the equal instance of another record that somebody holds; if nobody does, its
+    /// metadata by the equal one.
+    pub(crate) fn share_of_record(&mut self, instance: &mut Arc<Instance>) {
+        self.share_metadata(instance);
+        *instance = self.instances.shared_at(place_of(instance), Arc::clone(instance), |new| new);
+    }
+
+    /// The same for a provider. Records that are read after it find it by themselves, as they are read for lists that
+    /// have it.
+    pub(crate) fn share_of_provider(&mut self, instance: &mut Arc<Instance>) {
+        self.share_metadata(instance);
+        *instance = self.instances.shared_last_at(place_of(instance), Arc::clone(instance));
+    }
+
+    /// To be done before another has it, from when on it cannot be changed.
+    fn share_metadata(&mut self, instance: &mut Arc<Instance>) {
         if let Some(own) = Arc::get_mut(instance) {
-            own.metadata = metadata.shared(Arc::clone(&own.metadata));
+            own.metadata = self.metadata.shared(Arc::clone(&own.metadata));
         }
-        let place = (instance.service.clone(), Arc::clone(&instance.address));
-        *instance = instances.shared_at(&place, Arc::clone(instance), |new| new);
     }
 }
 
@@ -63,28 +96,40 @@ impl SharedInstances {
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use rpc_core::ServiceKey;
-
     use super::*;
 
     fn instance(address: &str, weight: u32) -> Arc<Instance> {
         Arc::new(Instance { weight, ..Instance::new(ServiceKey::new("a.B"), address, "1") })
     }
 
-    fn shared(shared: &mut SharedInstances, mut instance: Arc<Instance>) -> Arc<Instance> {
-        shared.share(&mut instance);
+    fn of_record(shared: &mut SharedInstances, mut instance: Arc<Instance>) -> Arc<Instance> {
+        shared.share_of_record(&mut instance);
+        instance
+    }
+
+    fn of_provider(shared: &mut SharedInstances, mut instance: Arc<Instance>) -> Arc<Instance> {
+        shared.share_of_provider(&mut instance);
         instance
     }
 
     #[test]
     fn an_instance_that_is_read_again_is_held_once() {
         let mut held = SharedInstances::default();
-        let mut read = |address, weight| shared(&mut held, instance(address, weight));
+        let mut read = |address, weight| of_record(&mut held, instance(address, weight));
         let first = read("a:1", 1);
         assert!(Arc::ptr_eq(&first, &read("a:1", 1)));
         let changed = read("a:1", 2);
         assert!(changed.weight == 2 && Arc::ptr_eq(&changed, &read("a:1", 2)));
         assert!(!Arc::ptr_eq(&changed, &read("b:1", 2)));
+    }
+
+    #[test]
+    fn a_provider_is_the_record_that_was_read_before_and_both_are_sought_no_more() {
+        let mut held = SharedInstances::default();
+        let record = of_record(&mut held, instance("a:1", 1));
+        assert!(Arc::ptr_eq(&record, &of_provider(&mut held, instance("a:1", 1))));
+        let other = of_provider(&mut held, instance("b:1", 1));
+        assert_eq!((other.weight, held.instances.known()), (1, 0));
     }
 
     #[test]
@@ -94,7 +139,7 @@ mod tests {
             let metadata = Arc::new([("zone".to_owned(), zone)].into());
             let service = ServiceKey::new(service);
             let read = Instance { metadata, ..Instance::new(service, "a:1", "1") };
-            shared(&mut held, Arc::new(read))
+            of_provider(&mut held, Arc::new(read))
         };
         let (one, other) = (read("a.B", "north".to_owned()), read("a.C", "north".to_owned()));
         assert!(Arc::ptr_eq(&one.metadata, &other.metadata));
@@ -120,7 +165,7 @@ mod tests {
                     let mut held = turns.take();
                     many.fetch_add(1, Ordering::Relaxed);
                     for number in 0..100 {
-                        drop(shared(&mut held, instance(&format!("a:{number}"), 1)));
+                        drop(of_record(&mut held, instance(&format!("a:{number}"), 1)));
                     }
                 }
             });

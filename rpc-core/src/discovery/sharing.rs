@@ -139,6 +139,17 @@ impl<T: PartialEq> WeakPool<T> {
         value
     }
 
+    /// The equal value that somebody holds and which came with this `place`, or else this one. Neither is found there
+    /// again: it is for the last who asks.
+    #[must_use]
+    pub fn shared_last_at(&mut self, place: impl Hash, value: Arc<T>) -> Arc<T> {
+        let known = self.known.remove(&self.hasher.hash_one(place));
+        if self.known.is_empty() {
+            self.sweep();
+        }
+        known.and_then(|known| known.upgrade()).filter(|known| *known == value).unwrap_or(value)
+    }
+
     /// Forgets what nobody holds any more, and gives its room back.
     fn sweep(&mut self) {
         self.known.retain(|_, value| value.strong_count() > 0);
@@ -326,6 +337,17 @@ mod tests {
         let (one, other) = (read("one"), read("other"));
         assert_eq!((&**one, &**other), ("one", "other"));
         assert!(Arc::ptr_eq(&other, &read("other")) && !Arc::ptr_eq(&one, &read("one")));
+    }
+
+    #[test]
+    fn the_last_who_asks_leaves_nothing_behind() {
+        let mut pool = WeakPool::default();
+        let value = |value: &str| Arc::new(value.to_owned());
+        let one = pool.shared_at("place", value("one"), |new| new);
+        assert!(!Arc::ptr_eq(&one, &pool.shared_last_at("elsewhere", value("one"))));
+        assert!(Arc::ptr_eq(&one, &pool.shared_last_at("place", value("one"))));
+        assert_eq!(*pool.shared_last_at("place", value("other")), "other");
+        assert_eq!(pool.known(), 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rpc_core::{Error, InstancePool, ServiceKey};
 
 use super::super::merged::{Merged, ReadRecord, merge};
-use super::super::shared_instances::{SharedTurns, pool_of};
+use super::super::shared_instances::{PlacedInstances, SharedTurns, pool_of};
 use super::applications::{KnownProcess, Processes};
 use super::providers::Providers;
 use crate::off_thread::off_thread_if_long;
@@ -30,9 +30,8 @@ pub(super) struct KnownParts {
 pub(super) struct ListMaker {
     /// What processes mean to this service, by the numbers of their readings.
     read: Vec<(u64, ReadRecord)>,
-    /// The providers that were known last, and what could not be read.
-    providers: Option<Providers>,
-    left_out: Vec<Arc<UnsoundInstances>>,
+    /// What was known last.
+    known: Option<Arc<KnownParts>>,
 }
 
 // === impl KnownParts ===
@@ -90,23 +89,21 @@ impl ListMaker {
 
     /// Reads what the processes mean to `service`; those that have not changed are not read again. Says
     /// whether its list may be another one.
-    fn read(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
+    fn read(&mut self, service: &ServiceKey, known: &Arc<KnownParts>) -> bool {
         let is_same = self.read_records(service, known);
-        let left_out: Vec<_> = known.left_out().cloned().collect();
-        let providers = self.providers.replace(known.providers.clone());
-        let has_same = |before: Providers| before.are_same(&known.providers);
-        let has_same = providers.is_some_and(has_same) && self.left_out == left_out;
-        self.left_out = left_out;
-        !(is_same && has_same)
+        let before = self.known.replace(Arc::clone(known));
+        let has_same = |before: Arc<KnownParts>| {
+            before.providers.are_same(&known.providers) && before.left_out().eq(known.left_out())
+        };
+        !(is_same && before.is_some_and(has_same))
     }
 
     /// Whether the records say what they did before, as far as that is soon compared.
     fn read_records(&mut self, service: &ServiceKey, known: &KnownParts) -> bool {
         let mut before = mem::take(&mut self.read);
         let held = before.iter().flat_map(|(_, record)| record.instances());
-        let of_providers = known.providers.iter().map(|provider| &provider.instance);
-        let mut pool = pool_of(held.chain(of_providers));
-        let mut new = Vec::new();
+        let mut pool = pool_of(held.chain(known.providers.instances()));
+        let (mut new, mut providers) = (Vec::new(), None);
         let all = known.processes.iter().flat_map(Processes::readings);
         let mut all: Vec<(u64, &KnownProcess)> = all.collect();
         all.sort_unstable_by_key(|(reading, _)| *reading);
@@ -120,7 +117,9 @@ impl ListMaker {
             let read = same.unwrap_or_else(|| {
                 new.push(self.read.len());
                 let mut read = read_one(service, process, &mut pool);
-                read.share_with(&mut known.shared.take());
+                let providers = providers
+                    .get_or_insert_with(|| PlacedInstances::of(known.providers.instances()));
+                read.share_with(providers, &known.shared);
                 (reading, read)
             });
             self.read.push(read);

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::{Either, FutureExt, select};
-use rpc_core::{Error, InstancePool};
+use rpc_core::{Error, Instance, InstancePool};
 
 use super::super::mapping;
 use super::super::node_feed::NodeNews;
@@ -48,6 +48,11 @@ impl Providers {
     /// The providers, in any order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ReadProvider> {
         providers_of(&self.nodes)
+    }
+
+    /// What they provide.
+    pub(super) fn instances(&self) -> impl Iterator<Item = &Arc<Instance>> {
+        self.iter().map(|provider| &provider.instance)
     }
 
     /// About how many there are: with nodes that are none.
@@ -157,7 +162,7 @@ fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> Provi
     let url = DubboUrl::from_node_name(name).map_err(Unread::Malformed);
     match url.and_then(|url| read_provider(url, pool)) {
         Ok(mut provider) => {
-            shared.take().share(&mut provider.instance);
+            shared.take().share_of_provider(&mut provider.instance);
             ProviderNode::Provider(provider)
         }
         Err(Unread::Malformed(why)) => ProviderNode::Malformed(MalformedNode::new(name, why)),
@@ -229,7 +234,7 @@ mod tests {
             _ => {
                 let service = rpc_core::ServiceKey::new("a.B");
                 let address = format!("10.0.0.{number}:1");
-                provider_url(&rpc_core::Instance::new(service, &address, "1")).to_node_name()
+                provider_url(&Instance::new(service, &address, "1")).to_node_name()
             }
         }
     }
