@@ -172,7 +172,7 @@ pub mod extend {
     };
     pub use rpc_core::{
         BuildContext, Changes, Channel, Extension, ExtensionPoint, Filter, FilterScope, Invoke,
-        MessageSource, Messages, NoConfig, NodeReplies, Params, Position, ReplyFuture, Snapshot,
-        Subscription, Tally, TraceBridge, TraceContext,
+        Latest, LatestReader, LatestRef, MessageSource, Messages, NoConfig, NoLater, NodeReplies,
+        Params, Position, ReplyFuture, Snapshot, Subscription, Tally, TraceBridge, TraceContext,
     };
 }

@@ -23,10 +23,9 @@ use dubhe_cluster::{
 use rpc_core::message::{Message, Read, Reader, Writer};
 use rpc_core::{
     Body, BoxInvoker, Changes, Channel, ChannelState, Connector, Deadline, Instance, Invocation,
-    Invoke, Method, MethodKind, Params, Reply, ReplyFuture, ServiceKey, Snapshot, Source,
+    Invoke, Latest, Method, MethodKind, Params, Reply, ReplyFuture, ServiceKey, Snapshot, Source,
     Subscription,
 };
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Numbers of instances.
@@ -205,14 +204,14 @@ fn call() -> Invocation {
 }
 
 /// The invoker of one policy and one balancer over `size` instances, and the end of its list.
-fn cluster(policy: &str, balancer: &str, size: usize) -> (BoxInvoker, watch::Sender<Snapshot>) {
+fn cluster(policy: &str, balancer: &str, size: usize) -> (BoxInvoker, Latest<Snapshot>) {
     let service = ServiceKey::new("bench.Echo");
     let instance = |number: usize| {
         let address = address(number);
         Instance::new(service.clone(), &address, &address)
     };
     let snapshot = Snapshot::new((0..size).map(instance).collect(), Source::Live);
-    let (push, snapshots) = watch::channel(snapshot);
+    let (push, snapshots) = Latest::channel(snapshot);
     let options = DirectoryOptions::default();
     let directory =
         Directory::follow(service, Subscription::new(snapshots, ()), Arc::new(Everywhere), options);

@@ -79,7 +79,7 @@
 //! let listed = ["a:1", "b:1"].map(|address| Instance::new(stock.clone(), address, "start-1"));
 //! let list = Snapshot::new(listed.to_vec(), Source::Live);
 //! // The sender is what a registry holds, to push further lists.
-//! let (_registry, snapshots) = tokio::sync::watch::channel(list);
+//! let (_registry, snapshots) = rpc_core::Latest::channel(list);
 //! let subscription = Subscription::new(snapshots, ());
 //! let options = DirectoryOptions::default();
 //! let directory = Directory::follow(stock.clone(), subscription, Arc::new(Net), options);

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use dubhe_cluster::load_balance::{LoadBalance, builtin};
 use dubhe_cluster::{Candidates, Directory, DirectoryOptions};
-use rpc_core::{Connector, Snapshot, Source, Subscription};
+use rpc_core::{Connector, Latest, Snapshot, Source, Subscription};
 use support::simulation::{Rolls, address, seeded};
 use support::*;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 fn each(seed: u64, check: impl Fn(&str, &dyn LoadBalance)) {
@@ -89,7 +88,7 @@ async fn warming(seconds: [u64; 3]) -> Vec<u32> {
         instance
     });
     let first = Snapshot::new(instances.collect(), Source::Live);
-    let (_push, snapshots) = watch::channel(first);
+    let (_push, snapshots) = Latest::channel(first);
     let connector: Arc<dyn Connector> = Arc::new(Net::default());
     let subscription = Subscription::new(snapshots, ());
     let options = DirectoryOptions::default();

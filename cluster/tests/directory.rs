@@ -10,10 +10,10 @@ use dubhe_cluster::policy::{Failfast, Failover};
 use dubhe_cluster::router::Router;
 use dubhe_cluster::{AttemptLayers, Directory, DirectoryOptions, Endpoint};
 use rpc_core::{
-    BoxInvoker, ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status, Subscription,
+    BoxInvoker, ChannelState, Code, Delivery, Invocation, Latest, Snapshot, Source, Status,
+    Subscription,
 };
 use support::*;
-use tokio::sync::watch;
 use tokio::time::{Instant, advance};
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +156,7 @@ async fn losing_the_registry_changes_nothing() {
     // One that does not answer is held by nothing but that nobody took it off the list.
     fleet.mock("b:1").set_state(ChannelState::Down);
     let Fleet { directory, push, net, .. } = fleet;
-    push.send_replace(Snapshot::pending());
+    push.send(Snapshot::pending());
     settle().await;
     assert_eq!(directory.endpoints().len(), 2);
     drop(push);
@@ -214,14 +214,16 @@ async fn calls_on_many_threads_succeed_while_lists_and_states_change_under_them(
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_directory_ends_the_subscription() {
-    let (push, snapshots) = watch::channel(snapshot(&["a:1"]));
+    let (push, snapshots) = Latest::channel(snapshot(&["a:1"]));
     let subscription = Subscription::new(snapshots, ());
     let net = Arc::new(Net::default());
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, net, options);
     settle().await;
     drop(directory);
-    push.closed().await;
+    while push.readers() > 0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

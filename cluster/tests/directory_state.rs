@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_cluster::{Directory, DirectoryOptions};
-use rpc_core::{ChannelState, Snapshot, Source, Subscription, Trouble};
+use rpc_core::{ChannelState, Latest, Snapshot, Source, Subscription, Trouble};
 use support::*;
-use tokio::sync::watch;
 use tokio::time::{Instant, advance};
 
 #[tokio::test(start_paused = true)]
@@ -38,33 +37,33 @@ async fn the_state_tells_source_age_and_counts() {
 #[tokio::test(start_paused = true)]
 async fn a_kept_list_is_told_from_a_live_one_and_the_lost_registry_is_named() {
     let net = Net::default();
-    let (push, snapshots) = watch::channel(snapshot(&["a:1"]));
-    let (trouble, troubled) = watch::channel(None);
+    let (push, snapshots) = Latest::channel(snapshot(&["a:1"]));
+    let (trouble, troubled) = Latest::channel(None);
     let subscription = Subscription::new(snapshots, ()).of_registry("dubhe://r:1", troubled);
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, Arc::new(net), options);
     assert_eq!(directory.state().to_string(), "live");
     let lost = Trouble::new("connection refused", Instant::now());
-    trouble.send_replace(Some(lost));
+    trouble.send(Some(lost));
     advance(Duration::from_secs(12)).await;
     let told = directory.state().to_string();
     assert_eq!(told, "kept (registry lost for 12 s: connection refused)");
     assert_eq!(&*directory.state().registry, "dubhe://r:1");
     let age = Duration::from_secs(60);
-    push.send_replace(Snapshot::new(vec![instance("a:1")], Source::Cache { age }));
+    push.send(Snapshot::new(vec![instance("a:1")], Source::Cache { age }));
     settle().await;
     let told = directory.state().to_string();
     assert!(told.starts_with("from cache, age 60 s (registry lost for 12 s: "), "{told}");
-    trouble.send_replace(None);
-    push.send_replace(snapshot(&["a:1"]));
+    trouble.send(None);
+    push.send(snapshot(&["a:1"]));
     settle().await;
     assert_eq!(directory.state().to_string(), "live");
 }
 
 #[tokio::test(start_paused = true)]
 async fn of_several_registries_those_that_are_lost_are_named() {
-    let (net, (_push, snapshots)) = (Net::default(), watch::channel(snapshot(&[])));
-    let (trouble, troubled) = watch::channel(None);
+    let (net, (_push, snapshots)) = (Net::default(), Latest::channel(snapshot(&[])));
+    let (trouble, troubled) = Latest::channel(None);
     let all = "dubhe://a:1 and dubhe://b:1 and dubhe://c:1";
     let subscription = Subscription::new(snapshots, ()).of_registry(all, troubled);
     let options = DirectoryOptions::default();
@@ -87,7 +86,7 @@ async fn of_several_registries_those_that_are_lost_are_named() {
         };
         let lost: Vec<(Arc<str>, Trouble)> = lost.into_iter().map(of).collect();
         let lost = lost.iter().map(|(address, trouble)| (address, trouble));
-        trouble.send_replace(Trouble::of_several(lost));
+        trouble.send(Trouble::of_several(lost));
         settle().await;
         let told = directory.no_instance().to_string();
         assert!(told.contains(why), "{told}");

@@ -11,9 +11,8 @@ use std::time::Duration;
 use dubhe_cluster::load_balance::{ConsistentHash, ConsistentHashConfig, LoadBalance, Random};
 use dubhe_cluster::policy::{Available, Failfast, Failover};
 use dubhe_cluster::{Candidates, Directory};
-use rpc_core::{ChannelState, Code, Delivery, Invocation, Snapshot, Source, Status};
+use rpc_core::{ChannelState, Code, Delivery, Invocation, Latest, Snapshot, Source, Status};
 use support::*;
-use tokio::sync::watch;
 use tokio::time::{Instant, advance, sleep};
 
 const MS: Duration = Duration::from_millis(1);
@@ -40,7 +39,7 @@ async fn a_registry_that_answers_late_is_held_against_no_provider() {
         let push = fleet.push.clone();
         tokio::spawn(async move {
             sleep(600 * MS).await;
-            push.send_replace(snapshot(&["a:1", "b:1"]));
+            push.send(snapshot(&["a:1", "b:1"]));
         });
         fleet.cluster(Failover::new(2)).invoke(call()).await.unwrap();
         assert_eq!(fleet.net.total(), 1, "a copy that nobody needs");
@@ -64,7 +63,7 @@ async fn a_call_that_is_polled_too_late_is_not_sent() {
 
 /// Selects once the list has become empty behind its back.
 #[derive(Debug, Default)]
-struct Slow(OnceLock<(Arc<Directory>, Net, watch::Sender<Snapshot>)>);
+struct Slow(OnceLock<(Arc<Directory>, Net, Latest<Snapshot>)>);
 
 impl LoadBalance for Slow {
     fn select(&self, candidates: &Candidates, _: &Invocation, _: Instant) -> usize {
@@ -74,7 +73,7 @@ impl LoadBalance for Slow {
         }
         // From a thread of its own, so that the directory's task wakes on the other worker.
         let push = push.clone();
-        std::thread::spawn(move || push.send_replace(Snapshot::new(Vec::new(), Source::Live)));
+        std::thread::spawn(move || push.send(Snapshot::new(Vec::new(), Source::Live)));
         while !directory.endpoints().is_empty() {
             std::thread::yield_now();
         }

@@ -38,7 +38,7 @@ async fn turns_until(is_so: impl Fn() -> bool) -> usize {
 async fn a_long_list_is_taken_over_in_turns_and_the_next_call_finds_it_prepared() {
     let fleet = Fleet::of(&["n00000:1"]);
     let cluster = fleet.cluster(Failfast);
-    fleet.push.send_replace(long());
+    fleet.push.send(long());
     let turns = turns_until(|| fleet.directory.endpoints().len() == LONG).await;
     // Each is made, warmed, and ranked.
     assert!(turns >= 3 * LONG / IN_A_ROW, "{turns} turns");
@@ -78,7 +78,7 @@ fn a_list_half_taken_over_when_its_runtime_ends_is_taken_over_in_the_next() {
     let fleet = first.block_on(async {
         let fleet = Fleet::of(&["n00000:1"]);
         yield_now().await;
-        fleet.push.send_replace(long());
+        fleet.push.send(long());
         settle().await;
         fleet
     });

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rpc_core::{Error, Instance, ServiceKey};
+use rpc_core::{Error, Instance, LatestReader, ServiceKey};
 
 use crate::check::Diagnosis;
 use crate::config_center::ConfigSession;
-use crate::latest::LatestReader;
 use crate::listed_consumer::ListedConsumer;
-use crate::newest::Newest;
+use crate::newest::{Newest, WatchNews};
 
 /// Opens sessions with a registry; [`supervise`](crate::supervise) makes a
 /// [`Registry`](crate::Registry) of it.
@@ -339,9 +338,9 @@ pub struct Updates {
 }
 
 impl Updates {
-    pub(crate) fn new(known: usize) -> (Self, LatestReader<Option<Listing>>) {
+    pub(crate) fn new(known: usize) -> (Self, LatestReader<WatchNews<Listing>>) {
         let newest = Newest::default();
-        let updates = newest.values.subscribe();
+        let updates = newest.subscribe();
         (Self { newest, known }, updates)
     }
 
@@ -355,31 +354,22 @@ impl Updates {
     /// Replaces the list, unless it is older than the present one. An equal list counts too: it
     /// confirms the present one.
     pub fn put(&self, listing: Listing) {
-        self.newest.doubt.send_if_modified(|doubt| doubt.take().is_some());
-        self.newest.values.send_if_modified(|newest| {
-            let newer = newest.as_ref().is_none_or(|old| {
-                listing.revision == 0 || old.revision == 0 || listing.revision >= old.revision
-            });
-            if newer {
-                *newest = Some(listing);
-            }
-            newer
+        self.newest.put_if(listing, |new, old| {
+            new.revision == 0 || old.revision == 0 || new.revision >= old.revision
         });
     }
 
     /// Whether the newest list is the one of this revision, and not in doubt.
     #[cfg(feature = "_dubbo")]
     pub(crate) fn has(&self, revision: u64) -> bool {
-        let is_newest = |newest: &Listing| newest.revision == revision;
-        self.newest.values.borrow().as_ref().is_some_and(is_newest)
-            && self.newest.doubt.borrow().is_none()
+        self.newest.is_confirmed(|newest| newest.revision == revision)
     }
 
     /// Says that the list cannot be confirmed at present, and why. It stays, and subscribers see the
     /// reason; the next list that is [`put`](Self::put) confirms it. For a watch that goes on: one that
     /// ends says so by its error.
     pub fn doubt(&self, why: Error) {
-        self.newest.doubt.send(Some(why));
+        self.newest.doubt(why);
     }
 }
 
@@ -400,9 +390,9 @@ mod tests {
         updates.put(listing.clone());
         updates.doubt(Error::unreachable("nobody knows"));
         newest.mark_unchanged();
-        assert!(updates.newest.doubt.borrow().is_some());
+        assert!(newest.borrow().doubt.is_some());
         updates.put(listing);
-        assert!(newest.has_changed() && updates.newest.doubt.borrow().is_none());
+        assert!(newest.has_changed() && newest.borrow().doubt.is_none());
     }
 
     #[test]
@@ -412,6 +402,6 @@ mod tests {
         for revision in [3, 2, 5, 4] {
             updates.put(listing(revision));
         }
-        assert_eq!(newest.borrow().as_ref().unwrap().revision, 5);
+        assert_eq!(newest.borrow().value.as_ref().unwrap().revision, 5);
     }
 }

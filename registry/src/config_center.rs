@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use rpc_core::{Error, Trouble};
-use tokio::sync::watch;
+use rpc_core::{Error, LatestReader, Trouble};
 
-use crate::latest::Latest;
 use crate::newest::Newest;
+#[cfg(all(test, feature = "_dubbo"))]
+use crate::newest::WatchNews;
 
 /// Longest key and longest group, in bytes.
 const MAX_NAME: usize = 512;
@@ -103,8 +103,8 @@ pub enum ConfigValue {
 /// While the server is away the last text stays, and [`trouble`](Self::trouble) has the reason. A
 /// value that is no text, or too large, is logged, and the last text stays.
 pub struct ConfigWatch {
-    values: watch::Receiver<ConfigValue>,
-    trouble: watch::Receiver<Option<Trouble>>,
+    values: LatestReader<ConfigValue>,
+    trouble: LatestReader<Option<Trouble>>,
     resume: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
@@ -113,8 +113,8 @@ impl ConfigWatch {
     /// whether they had ended, and keeps alive what they belong to.
     #[must_use]
     pub fn new(
-        values: watch::Receiver<ConfigValue>,
-        trouble: watch::Receiver<Option<Trouble>>,
+        values: LatestReader<ConfigValue>,
+        trouble: LatestReader<Option<Trouble>>,
         resume: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
         Self { values, trouble, resume: Box::new(resume) }
@@ -137,7 +137,7 @@ impl ConfigWatch {
 
     /// Follows [`latest`](Self::latest) without keeping the watch alive.
     #[must_use]
-    pub fn values(&self) -> watch::Receiver<ConfigValue> {
+    pub fn values(&self) -> LatestReader<ConfigValue> {
         self.values.clone()
     }
 
@@ -200,14 +200,13 @@ pub struct ConfigUpdates(Newest<Option<Bytes>>);
 impl ConfigUpdates {
     /// Replaces the value. An equal one counts too: it confirms the present one.
     pub fn put(&self, value: Option<Bytes>) {
-        self.0.doubt.send_if_modified(|doubt| doubt.take().is_some());
-        self.0.values.send(Some(value));
+        self.0.put_if(value, |_, _| true);
     }
 
-    /// The sender behind it, for a server that fills one itself.
-    #[cfg(feature = "_dubbo")]
-    pub(crate) const fn sender(&self) -> &Latest<Option<Option<Bytes>>> {
-        &self.0.values
+    /// A reader of what is put.
+    #[cfg(all(test, feature = "_dubbo"))]
+    pub(crate) fn subscribe(&self) -> LatestReader<WatchNews<Option<Bytes>>> {
+        self.0.subscribe()
     }
 }
 

@@ -61,7 +61,6 @@ mod fixed;
 mod grpc;
 #[cfg(feature = "nacos")]
 mod joint_work;
-mod latest;
 mod listed_consumer;
 mod lock;
 mod memory;
@@ -77,7 +76,6 @@ mod sound;
 #[cfg(feature = "_tls")]
 mod tls;
 mod url;
-mod waiters;
 #[cfg(feature = "zookeeper")]
 mod zookeeper;
 

@@ -1,19 +1,64 @@
 //! What a watch has put last: the channel behind [`Updates`](crate::Updates) and
 //! [`ConfigUpdates`](crate::ConfigUpdates).
 
-use rpc_core::Error;
+use rpc_core::{Error, Latest, LatestReader};
 
-use crate::latest::Latest;
+/// Where a watch puts what it sees. It is one channel, as there is one for each list.
+#[derive(Debug)]
+pub(crate) struct Newest<T>(Latest<WatchNews<T>>);
 
 /// The newest that a watch has put, and why it is not confirmed any more.
-#[derive(Debug)]
-pub(crate) struct Newest<T> {
-    pub(crate) values: Latest<Option<T>>,
-    pub(crate) doubt: Latest<Option<Error>>,
+#[derive(Debug, Clone)]
+pub(crate) struct WatchNews<T> {
+    pub(crate) value: Option<T>,
+    /// Counts values, as an equal one counts.
+    pub(crate) puts: u64,
+    pub(crate) doubt: Option<Error>,
+}
+
+impl<T> Newest<T> {
+    /// Puts a value that `is_newer` than the one before. It is confirmed in any case.
+    pub(crate) fn put_if(&self, value: T, is_newer: impl FnOnce(&T, &T) -> bool) {
+        let mut other = Some(value);
+        let mut doubt = None;
+        self.0.send_if_modified(|news| {
+            doubt = news.doubt.take();
+            let is_put = match (&other, &news.value) {
+                (Some(new), Some(old)) => is_newer(new, old),
+                _ => true,
+            };
+            if is_put {
+                std::mem::swap(&mut news.value, &mut other);
+                news.puts += 1;
+            }
+            is_put
+        });
+        // What was before is dropped here, where no lock is held.
+    }
+
+    /// The value cannot be confirmed at present, for this reason.
+    pub(crate) fn doubt(&self, why: Error) {
+        self.0.send_if_modified(|news| {
+            news.doubt = Some(why);
+            true
+        });
+    }
+
+    /// Whether a value is not in doubt, and is so.
+    #[cfg(feature = "_dubbo")]
+    pub(crate) fn is_confirmed(&self, is_so: impl FnOnce(&T) -> bool) -> bool {
+        let news = self.0.borrow();
+        news.doubt.is_none() && news.value.as_ref().is_some_and(is_so)
+    }
+
+    /// A reader that has seen what is there.
+    pub(crate) fn subscribe(&self) -> LatestReader<WatchNews<T>> {
+        self.0.subscribe()
+    }
 }
 
 impl<T> Default for Newest<T> {
     fn default() -> Self {
-        Self { values: Latest::new(None), doubt: Latest::new(None) }
+        Self(Latest::new(WatchNews { value: None, puts: 0, doubt: None }))
     }
 }

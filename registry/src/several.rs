@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, select_all};
-use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, Subscription, Trouble, runtime};
+use rpc_core::{
+    Error, Instance, Latest, ServiceKey, Snapshot, Source, Subscription, Trouble, runtime,
+};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -143,8 +145,8 @@ impl Registry for Several {
         let subscribing = self.registries.iter().map(|registry| registry.subscribe(service));
         let members: Vec<Subscription> =
             join_all(subscribing).await.into_iter().collect::<Result<_, _>>()?;
-        let (snapshots, newest) = watch::channel(Snapshot::pending());
-        let (trouble, troubled) = watch::channel(None);
+        let (snapshots, newest) = Latest::channel(Snapshot::pending());
+        let (trouble, troubled) = Latest::channel(None);
         let merged = Arc::new(Merged {
             seen: Mutex::new(members.iter().map(Seen::of).collect()),
             published: Mutex::default(),
@@ -272,8 +274,8 @@ impl Seen {
 struct Merged {
     seen: Mutex<Vec<Seen>>,
     published: Mutex<UnionTurn>,
-    snapshots: watch::Sender<Snapshot>,
-    trouble: watch::Sender<Option<Trouble>>,
+    snapshots: Latest<Snapshot>,
+    trouble: Latest<Option<Trouble>>,
 }
 
 /// Which unions there are: several may be made at a time.
@@ -308,16 +310,8 @@ impl Merged {
             return;
         }
         published.published = turn;
-        self.snapshots.send_if_modified(|current| {
-            let is_new = *current != snapshot;
-            *current = snapshot;
-            is_new
-        });
-        self.trouble.send_if_modified(|current| {
-            let is_new = *current != trouble;
-            *current = trouble;
-            is_new
-        });
+        self.snapshots.send_if_other(snapshot);
+        self.trouble.send_if_other(trouble);
     }
 }
 
@@ -503,12 +497,12 @@ mod tests {
             let instances = (0..2000).map(address).map(instance).collect();
             seen(Snapshot::new(instances, Source::Live), None)
         };
-        let (snapshots, newest) = watch::channel(Snapshot::pending());
+        let (snapshots, newest) = Latest::channel(Snapshot::pending());
         let merged = Arc::new(Merged {
             seen: Mutex::new(vec![list("a"), list("b")]),
             published: Mutex::default(),
             snapshots,
-            trouble: watch::Sender::new(None),
+            trouble: Latest::new(None),
         });
         // Whoever merges waits for this, and for so long only.
         let (is_held, held) = std::sync::mpsc::channel();

@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dubhe_registry::{CheckResult, Registration, Registry, RegistryParams, builtin, connect, open};
-use rpc_core::{Error, Instance, ServiceKey, Source, Subscription};
-use tokio::sync::watch;
+use rpc_core::{Error, Instance, Latest, ServiceKey, Source, Subscription};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use world::{LIMIT, addresses, instance, key, places, shows_soon as shows, until_soon as until};
@@ -250,7 +249,7 @@ impl Registry for Mute {
 
     async fn subscribe(&self, service: &ServiceKey) -> Result<Subscription, Error> {
         let list = self.0.subscribe(service).await?;
-        let (told, first) = watch::channel(list.latest());
+        let (told, first) = Latest::channel(list.latest());
         Ok(Subscription::new(first, (told, list)))
     }
 

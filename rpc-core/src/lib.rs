@@ -33,6 +33,7 @@ mod extension;
 mod filter;
 mod invocation;
 mod invoker;
+mod latest;
 pub mod message;
 mod metadata;
 mod method;
@@ -52,6 +53,7 @@ pub mod trace;
 mod trail;
 pub mod transport;
 mod turns;
+mod waiters;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -77,6 +79,7 @@ pub use self::extension::{Extension, ExtensionPoint, NoConfig, Params};
 pub use self::filter::{Filter, FilterScope, Position};
 pub use self::invocation::Invocation;
 pub use self::invoker::{BoxInvoker, Invoke, Invoker, ReplyFuture};
+pub use self::latest::{Latest, LatestReader, LatestRef, NoLater};
 pub use self::metadata::{Metadata, MetadataValue};
 pub use self::method::{Method, MethodKind};
 pub use self::metrics::{GateState, MethodMetrics, Metrics, Tally};

@@ -8,10 +8,9 @@ use cluster::DirectoryOptions;
 use rpc_core::client::{CallOptions, ServiceClient, Stub, StubMethod};
 use rpc_core::descriptor::MethodDescriptor;
 use rpc_core::{
-    Code, Deadline, Delivery, Error, Instance, Method, ServiceKey, Snapshot, Source, Status,
-    Subscription, runtime,
+    Code, Deadline, Delivery, Error, Instance, Latest, Method, ServiceKey, Snapshot, Source,
+    Status, Subscription, runtime,
 };
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 
@@ -215,7 +214,7 @@ impl Consumer {
         let own = ServiceKey::new(DESCRIBE);
         let instances = instances.into_iter().map(|i| Instance { service: own.clone(), ..i });
         let snapshot = Snapshot::new(instances.collect(), Source::Live);
-        let (kept, snapshots) = watch::channel(snapshot);
+        let (kept, snapshots) = Latest::channel(snapshot);
         let subscription = Subscription::new(snapshots, kept);
         let config = self.0.config.load_full();
         let options = DirectoryOptions::default();

@@ -180,14 +180,14 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use tokio::sync::watch;
+    use rpc_core::Latest;
 
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_rule_that_comes_while_an_older_one_is_told_is_told_last() {
         let text = |text: &str| ConfigValue::Set(text.into());
-        let values = watch::Sender::new(text("old"));
+        let values = Latest::new(text("old"));
         let (told, is_told) = mpsc::channel();
         let (heard, order) = (Arc::new(Mutex::new(Vec::new())), values.clone());
         let (log, is_told) = (Arc::clone(&heard), Mutex::new(is_told));
@@ -195,13 +195,13 @@ mod tests {
             let text = text.unwrap().to_owned();
             if text == "old" && log.lock().unwrap().is_empty() {
                 // The task tells the newer one before this one is put in force.
-                order.send_replace(ConfigValue::Set("new".into()));
+                order.send(ConfigValue::Set("new".into()));
                 is_told.lock().unwrap().recv_timeout(Duration::from_secs(20)).unwrap();
             }
             log.lock().unwrap().push(text);
             told.send(()).is_ok()
         });
-        let (_, trouble) = watch::channel(None);
+        let trouble = Latest::new(None).subscribe();
         let rule = FollowedRule {
             key: RuleKey {
                 scope: RuleScope::Application,

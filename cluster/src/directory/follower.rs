@@ -6,9 +6,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use rpc_core::{
-    ChannelState, Held, Instance, Snapshot, Source, Subscription, Trouble, Turns, hold,
+    ChannelState, Held, Instance, LatestReader, Snapshot, Source, Subscription, Trouble, Turns,
+    hold,
 };
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::broken::Broken;
@@ -36,7 +36,7 @@ pub(super) struct Follower {
     subscription: Subscription,
     is_open: bool,
     /// The trouble as it was when the registry was last asked to begin anew.
-    asked: watch::Receiver<Option<Trouble>>,
+    asked: LatestReader<Option<Trouble>>,
     pushed: Snapshot,
     received: Instant,
     /// Instances that were listed or held when the list was last made, before any override.

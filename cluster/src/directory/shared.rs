@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
-use rpc_core::{Connector, Instance, ServiceKey, Source, Trouble, Turns};
+use rpc_core::{Connector, Instance, LatestReader, ServiceKey, Source, Trouble, Turns};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -38,7 +38,7 @@ pub(super) struct DirectoryShared {
     /// Address of the registry, for people.
     pub(super) registry: Arc<str>,
     /// The reason why the registry does not confirm the list, if any.
-    pub(super) trouble: watch::Receiver<Option<Trouble>>,
+    pub(super) trouble: LatestReader<Option<Trouble>>,
 }
 
 /// Layers and overrides in force.

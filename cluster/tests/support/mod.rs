@@ -21,9 +21,8 @@ use rpc_core::codec::{CodecError, Limits};
 use rpc_core::message::{DecodeError, Message, Problem, Read, Reader, Writer};
 use rpc_core::{
     Body, BoxInvoker, Channel, Codec, Codecs, Connector, Deadline, Delivery, Instance, Invocation,
-    Method, MethodKind, Reply, ServiceKey, Snapshot, Source, Status, Subscription,
+    Latest, Method, MethodKind, Reply, ServiceKey, Snapshot, Source, Status, Subscription,
 };
-use tokio::sync::watch;
 
 pub(crate) use self::mock::{Answer, Mock};
 use self::simulation::address;
@@ -68,7 +67,7 @@ impl Connector for Net {
 pub(crate) struct Fleet {
     pub(crate) net: Net,
     pub(crate) directory: Arc<Directory>,
-    pub(crate) push: watch::Sender<Snapshot>,
+    pub(crate) push: Latest<Snapshot>,
     pub(crate) budget: Arc<RetryBudget>,
     pub(crate) backlog: Arc<Backlog>,
 }
@@ -85,7 +84,7 @@ impl Fleet {
 
     pub(crate) fn from(first: Snapshot, options: DirectoryOptions) -> Self {
         let net = Net::default();
-        let (push, snapshots) = watch::channel(first);
+        let (push, snapshots) = Latest::channel(first);
         let subscription = Subscription::new(snapshots, ());
         let connector = Arc::new(net.clone());
         let directory = Directory::follow(service(), subscription, connector, options);
@@ -128,7 +127,7 @@ impl Fleet {
 
     /// Pushes a live list and lets the directory take it over.
     pub(crate) async fn push(&self, next: Snapshot) {
-        self.push.send_replace(next);
+        self.push.send(next);
         settle().await;
     }
 

@@ -88,7 +88,7 @@ impl ConfigSession for TreeConfig {
 
     async fn watch(&self, key: &str, group: &str, updates: &ConfigUpdates) -> Result<(), Error> {
         let service = match self.place(key, group) {
-            TextPlace::Value(path) => return self.tree.watch_value(&path, updates.sender()).await,
+            TextPlace::Value(path) => return self.tree.watch_value(&path, updates).await,
             TextPlace::Overrides(service) => service,
         };
         let path = self.paths.overrides(&service);
@@ -158,15 +158,15 @@ mod tests {
         assert_eq!(config.get(RULE, "dubbo").await.unwrap(), Some(rule.clone()));
 
         let updates = ConfigUpdates::default();
-        let mut newest = updates.sender().subscribe();
+        let mut newest = updates.subscribe();
         let watching = config.watch(RULE, "dubbo", &updates);
         let changing = async {
-            newest.wait_for(|newest| *newest == Some(Some(rule.clone()))).await.unwrap();
+            newest.wait_for(|newest| newest.value == Some(Some(rule.clone()))).await.unwrap();
             store.write(path, "enabled: false");
             let other = Bytes::from_static(b"enabled: false");
-            newest.wait_for(|newest| *newest == Some(Some(other.clone()))).await.unwrap();
+            newest.wait_for(|newest| newest.value == Some(Some(other.clone()))).await.unwrap();
             config.publish(RULE, "dubbo", None).await.unwrap();
-            newest.wait_for(|newest| *newest == Some(None)).await.unwrap();
+            newest.wait_for(|newest| newest.value == Some(None)).await.unwrap();
         };
         tokio::select! {
             ended = watching => panic!("{ended:?}"),
@@ -187,7 +187,7 @@ mod tests {
         let (key, folder) = ("shop.Stock:1.0.0:blue", "/dubbo/shop.Stock/configurators");
         assert_eq!(config.get(key, OVERRIDES).await.unwrap(), None);
         let updates = ConfigUpdates::default();
-        let mut newest = updates.sender().subscribe();
+        let mut newest = updates.subscribe();
         let watching = config.watch(key, OVERRIDES, &updates);
         let urls = [
             "absent://0.0.0.0/shop.Stock?timeout=1",
@@ -195,14 +195,14 @@ mod tests {
             "override://10.0.0.5:1/shop.Stock?weight=7",
         ];
         let changing = async {
-            newest.wait_for(|newest| *newest == Some(None)).await.unwrap();
+            newest.wait_for(|newest| newest.value == Some(None)).await.unwrap();
             for url in urls.iter().rev().chain(["route://0.0.0.0/shop.Stock?a=b", "nothing"].iter())
             {
                 store.write(&format!("{folder}/{}", super::super::escape::encode_form(url)), "");
             }
             store.write(&format!("{folder}/%ff"), "");
             let all = Bytes::from(serde_json::json!(urls).to_string());
-            newest.wait_for(|newest| *newest == Some(Some(all.clone()))).await.unwrap();
+            newest.wait_for(|newest| newest.value == Some(Some(all.clone()))).await.unwrap();
             assert_eq!(config.get(key, OVERRIDES).await.unwrap(), Some(all));
         };
         tokio::select! {

@@ -13,7 +13,7 @@ use rpc_core::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::latest::Latest;
+use crate::config_center::ConfigUpdates;
 
 /// A child of a path. It may be a part of a server's answer, and hold the memory of all of that: it is to be read and
 /// dropped.
@@ -171,10 +171,9 @@ impl ValueSink for watch::Sender<Option<Option<Bytes>>> {
     }
 }
 
-/// As that.
-impl ValueSink for Latest<Option<Option<Bytes>>> {
+impl ValueSink for ConfigUpdates {
     fn put_value(&self, value: Option<Bytes>) {
-        self.send(Some(value));
+        self.put(value);
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, LatestReader};
 use tokio::sync::{RwLock, mpsc};
 
 use super::connection::NacosConnection;
@@ -20,7 +20,6 @@ use super::own_hosts::{Done, NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
 use super::refusal::NacosRefusal;
 use super::unread_list::UnreadList;
-use crate::latest::LatestReader;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
 

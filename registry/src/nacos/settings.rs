@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, LatestReader};
 use tokio::time::sleep;
 
 use super::connection::NacosConnection;
@@ -13,7 +13,6 @@ use super::messages::{
     ConfigRemoveRequest, ListenedConfig,
 };
 use super::refusal::{NacosRefusal, code};
-use crate::latest::LatestReader;
 
 /// A digest that no content has: with it a configuration is set only if there is none.
 const ABSENT: &str = "absent";

@@ -6,6 +6,7 @@
 //! its trouble. A value outlives the task that brings it, which ends with its runtime: a listener in
 //! another one has it begun again.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::pending;
 use std::pin::pin;
@@ -14,8 +15,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use rpc_core::{Error, Trouble, runtime};
-use tokio::sync::watch;
+use rpc_core::{Error, Latest, LatestReader, Trouble, runtime};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -23,9 +24,8 @@ use super::link::{Link, RUNTIME_ENDED, State, until_closing};
 use super::pace::RetryPause;
 use super::tasks::Tasks;
 use crate::backend::Session;
-use crate::latest::LatestReader;
 use crate::lock::locked;
-use crate::newest::Newest;
+use crate::newest::{Newest, WatchNews};
 
 /// How long the end of a session, or of following, waits for work beside the value.
 const CATCH_UP_LIMIT: Duration = Duration::from_millis(500);
@@ -84,8 +84,8 @@ pub(super) trait WatchTarget: fmt::Display + Send + Sync + 'static {
 
 /// The senders of values, and of the reason why they are not confirmed.
 pub(super) struct Ends<V> {
-    pub(super) values: watch::Sender<V>,
-    trouble: watch::Sender<Option<Trouble>>,
+    pub(super) values: Latest<V>,
+    trouble: Latest<Option<Trouble>>,
 }
 
 // Derived, it would ask for values that are `Clone`.
@@ -126,13 +126,15 @@ pub(super) struct Followed<S: WatchTarget> {
     /// `None` once the registry is shut down, which listeners are to notice.
     ends: Mutex<Option<Ends<S::Value>>>,
     is_followed: AtomicBool,
+    /// Ends the task when this is dropped, as nobody listens any more.
+    listened: Mutex<Option<oneshot::Sender<Infallible>>>,
 }
 
 /// A value that has begun to be followed: who keeps it up, and what listeners read from.
 pub(super) struct FollowBegun<S: WatchTarget> {
     pub(super) followed: Arc<Followed<S>>,
-    pub(super) values: watch::Receiver<S::Value>,
-    pub(super) trouble: watch::Receiver<Option<Trouble>>,
+    pub(super) values: LatestReader<S::Value>,
+    pub(super) trouble: LatestReader<Option<Trouble>>,
 }
 
 impl<S: WatchTarget> Followed<S> {
@@ -143,13 +145,14 @@ impl<S: WatchTarget> Followed<S> {
         first: S::Value,
         is_known: impl FnMut(&S::Value) -> bool + Send,
     ) -> FollowBegun<S> {
-        let (values, mut newest) = watch::channel(first);
-        let (troubled, trouble) = watch::channel(None);
+        let (values, mut newest) = Latest::channel(first);
+        let (troubled, trouble) = Latest::channel(None);
         let followed = Arc::new(Self {
             tasks: Arc::clone(tasks),
             target: Arc::new(target),
             ends: Mutex::new(Some(Ends { values, trouble: troubled })),
             is_followed: AtomicBool::new(false),
+            listened: Mutex::default(),
         });
         followed.follow();
         let mut doubted = trouble.clone();
@@ -174,12 +177,14 @@ impl<S: WatchTarget> Followed<S> {
         }
         // Without a session it waits for one, and the task that opens sessions wakes it.
         let _ = self.tasks.link.begin();
+        let (listened, deserted) = oneshot::channel();
+        *locked(&self.listened) = Some(listened);
         let guard = FollowGuard { followed: Arc::downgrade(self), is_over: false };
         let link = Arc::clone(&self.tasks.link);
         let (state, target) = (link.state.subscribe(), Arc::clone(&self.target));
         let mut task = Follow { link, target, ends, state };
         self.tasks.spawn(async move {
-            task.run_while_wanted().await;
+            task.run_while_wanted(deserted).await;
             guard.over();
         });
         true
@@ -221,6 +226,39 @@ async fn sleep_if_due(due: Option<Instant>) {
     }
 }
 
+/// Work beside a value, one piece at most; it ends with this. Mostly there is none.
+#[derive(Default)]
+struct WorkBeside(Option<JoinSet<()>>);
+
+impl WorkBeside {
+    fn begin(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.get_or_insert_default().spawn(work);
+    }
+
+    fn is_done(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Waits for its end, if there is some.
+    ///
+    /// # Cancel safety
+    /// The work goes on if it is dropped.
+    async fn done(&mut self) {
+        if let Some(work) = &mut self.0 {
+            while work.join_next().await.is_some() {}
+            self.0 = None;
+        }
+    }
+
+    /// As that; without end if there is none.
+    async fn end_of_work(&mut self) {
+        match self.is_done() {
+            true => pending().await,
+            false => self.done().await,
+        }
+    }
+}
+
 /// The task of one target.
 struct Follow<S: WatchTarget> {
     link: Arc<Link>,
@@ -231,29 +269,27 @@ struct Follow<S: WatchTarget> {
 
 impl<S: WatchTarget> Follow<S> {
     /// Ends when the last listener has gone or the registry is shut down.
-    async fn run_while_wanted(&mut self) {
+    async fn run_while_wanted(&mut self, deserted: oneshot::Receiver<Infallible>) {
         let mut closing = self.link.closing.subscribe();
-        let values = self.ends.values.clone();
-        let mut beside = JoinSet::new();
+        let mut beside = WorkBeside::default();
         tokio::select! {
             () = self.run(&mut beside) => {}
-            () = values.closed() => {}
+            _ = deserted => {}
             () = until_closing(&mut closing) => {}
         }
-        let _ = timeout(CATCH_UP_LIMIT, beside.join_next()).await;
+        let _ = timeout(CATCH_UP_LIMIT, beside.done()).await;
     }
 
-    /// Follows one session after the other; in between the last value stays, in doubt. Work beside it is in
-    /// `beside`, one piece at most.
-    async fn run(&mut self, beside: &mut JoinSet<()>) {
+    /// Follows one session after the other; in between the last value stays, in doubt.
+    async fn run(&mut self, beside: &mut WorkBeside) {
         let mut backoff = RetryPause::new(self.link.pace);
         while let Some(session) = self.session(&mut backoff).await {
             let began = Instant::now();
             let error = self.follow_session(&*session, beside).await;
             self.doubt(&error);
             // What came last has its turn, however soon after the one before.
-            let _ = timeout(CATCH_UP_LIMIT, beside.join_next()).await;
-            if beside.is_empty() && self.target.due(&self.ends).is_some() {
+            let _ = timeout(CATCH_UP_LIMIT, beside.done()).await;
+            if beside.is_done() && self.target.due(&self.ends).is_some() {
                 self.catch_up(beside);
             }
             tracing::debug!(
@@ -290,13 +326,13 @@ impl<S: WatchTarget> Follow<S> {
     }
 
     /// Begins the work beside the value.
-    fn catch_up(&self, beside: &mut JoinSet<()>) {
-        beside.spawn(Arc::clone(&self.target).catch_up(&self.link, &self.ends));
+    fn catch_up(&self, beside: &mut WorkBeside) {
+        beside.begin(Arc::clone(&self.target).catch_up(&self.link, &self.ends));
     }
 
     /// When the work beside the value is due, unless some is being done; begins it if it is by now.
-    fn due(&self, beside: &mut JoinSet<()>) -> Option<Instant> {
-        let due = self.target.due(&self.ends).filter(|_| beside.is_empty())?;
+    fn due(&self, beside: &mut WorkBeside) -> Option<Instant> {
+        let due = self.target.due(&self.ends).filter(|_| beside.is_done())?;
         if due > Instant::now() {
             return Some(due);
         }
@@ -305,12 +341,9 @@ impl<S: WatchTarget> Follow<S> {
     }
 
     /// Follows one session until it is lost, or its watch or a reading fails.
-    async fn follow_session(&self, session: &dyn Session, beside: &mut JoinSet<()>) -> Error {
+    async fn follow_session(&self, session: &dyn Session, beside: &mut WorkBeside) -> Error {
         let updates = self.target.updates(&self.ends.values.borrow());
-        let (mut newest, mut doubts) = {
-            let put = updates.as_ref();
-            (put.values.subscribe(), put.doubt.subscribe())
-        };
+        let (mut newest, mut seen) = (updates.as_ref().subscribe(), 0);
         let mut replaced = self.state.clone();
         let mut watching = self.target.watch(session, &updates);
         // Pinned where it is made, as one that is moved takes its room twice.
@@ -321,12 +354,6 @@ impl<S: WatchTarget> Follow<S> {
             let ended = tokio::select! {
                 biased;
                 _ = newest.changed() => None,
-                _ = doubts.changed() => {
-                    if let Some(why) = &*doubts.borrow_and_update() {
-                        self.doubt(why);
-                    }
-                    continue;
-                }
                 ended = &mut watching => {
                     Some(ended.err().unwrap_or_else(|| Error::closed("the watch ended")))
                 }
@@ -336,15 +363,17 @@ impl<S: WatchTarget> Follow<S> {
                     State::Connecting | State::Up(_) => Error::closed("the session ended"),
                 }),
                 error = &mut reading => Some(error),
-                Some(_) = beside.join_next() => continue,
+                () = beside.end_of_work() => continue,
                 () = sleep_if_due(due) => continue,
             };
             // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed() {
-                let update = newest.borrow_and_update().clone();
-                if let Some(update) = update {
+                let WatchNews { value, puts, doubt } = newest.borrow_and_update().clone();
+                if let Some(update) = value.filter(|_| puts != seen) {
                     self.target.publish(&self.link, update, &self.ends).await;
                 }
+                seen = puts;
+                doubt.iter().for_each(|why| self.doubt(why));
             }
             if let Some(error) = ended {
                 return error;

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, Instance};
+use rpc_core::{Error, Instance, LatestReader};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
 use super::link::{Link, State, until_closing};
 use super::pace::RetryPause;
 use crate::backend::Session;
-use crate::latest::LatestReader;
 use crate::registration::Wanted;
 
 /// Registers what is wanted, again after every loss and as a check now and then.

@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Error, Instance, ServiceKey, Snapshot, Source, ZONE, runtime};
+use rpc_core::{
+    Error, Instance, Latest, LatestReader, ServiceKey, Snapshot, Source, ZONE, runtime,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -23,7 +25,6 @@ use tokio::time::{Instant, sleep, timeout};
 use super::pace::{Pace, RetryPause};
 use crate::backend::{Backend, Demand, Listing, Session};
 use crate::cache::Cache;
-use crate::latest::{Latest, LatestReader};
 use crate::listed_consumer::ListedConsumer;
 use crate::lock::locked;
 use crate::sound::{self, Teller};

@@ -77,7 +77,7 @@ impl ListTarget {
         let (changed, is_whole) = off_thread_if_long(items, read).await?;
         self.brought.store(if is_whole { revision } else { 0 }, Ordering::Relaxed);
         let is_new = changed.is_some();
-        changed.into_iter().for_each(|changed| drop(ends.values.send_replace(changed)));
+        changed.into_iter().for_each(|changed| ends.values.send(changed));
         Ok(is_new)
     }
 

@@ -59,6 +59,7 @@ pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn 
     let address = backend.address();
     let cache = config.cache_dir.as_deref().map(|dir| Cache::new(dir, &address));
     Arc::new(Supervised {
+        address: address.into(),
         tasks: Arc::new(Tasks::new(Link::new(backend, cache, config.zone.as_deref()))),
     })
 }
@@ -66,13 +67,15 @@ pub fn supervise(backend: Arc<dyn Backend>, config: &RegistryParams) -> Arc<dyn 
 /// A registry over a backend. Its tasks end with the last that holds them.
 #[derive(Debug)]
 struct Supervised {
+    /// Held by each subscription, too.
+    address: Arc<str>,
     tasks: Arc<Tasks>,
 }
 
 #[async_trait]
 impl Registry for Supervised {
     fn address(&self) -> String {
-        self.tasks.link.backend.address()
+        self.address.to_string()
     }
 
     fn is_local(&self) -> bool {
@@ -121,9 +124,9 @@ impl Registry for Supervised {
         if values.borrow().source == Source::Pending {
             link.check_admitted()?;
         }
-        let subscription = Subscription::new(values, Arc::clone(&followed));
-        let subscription = subscription.resumed_by(move || followed.follow());
-        Ok(subscription.of_registry(self.address(), trouble))
+        // What resumes it keeps it alive, too.
+        let subscription = Subscription::new(values, ()).resumed_by(move || followed.follow());
+        Ok(subscription.of_registry(Arc::clone(&self.address), trouble))
     }
 
     async fn list(&self, service: &ServiceKey) -> Result<Vec<Instance>, Error> {

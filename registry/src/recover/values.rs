@@ -127,11 +127,7 @@ impl WatchTarget for TextTarget {
                 return Box::pin(ready(()));
             }
         };
-        ends.values.send_if_modified(|value| {
-            let is_news = *value != present;
-            *value = present;
-            is_news
-        });
+        ends.values.send_if_other(present);
         ends.confirm();
         Box::pin(ready(()))
     }

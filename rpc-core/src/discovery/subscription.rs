@@ -7,10 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Snapshot;
+use crate::latest::{Latest, LatestReader};
 
 /// How many registries that are lost a trouble names.
 const NAMED: usize = 3;
@@ -75,9 +75,9 @@ impl fmt::Display for Trouble {
 
 /// Follows the snapshots of one service; dropping it unsubscribes.
 pub struct Subscription {
-    snapshots: watch::Receiver<Snapshot>,
+    snapshots: LatestReader<Snapshot>,
     registry: Arc<str>,
-    trouble: watch::Receiver<Option<Trouble>>,
+    trouble: LatestReader<Option<Trouble>>,
     resume: Option<Resume>,
     _guard: Box<dyn Send + Sync>,
 }
@@ -89,8 +89,8 @@ impl Subscription {
     /// A subscription that reads from `snapshots` and drops `guard` at its end; of a registry
     /// without a name, about which nothing is known.
     #[must_use]
-    pub fn new(snapshots: watch::Receiver<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
-        let (_, trouble) = watch::channel(None);
+    pub fn new(snapshots: LatestReader<Snapshot>, guard: impl Send + Sync + 'static) -> Self {
+        let trouble = Latest::new(None).subscribe();
         let registry = Arc::from("");
         Self { snapshots, registry, trouble, resume: None, _guard: Box::new(guard) }
     }
@@ -100,7 +100,7 @@ impl Subscription {
     pub fn of_registry(
         mut self,
         address: impl Into<Arc<str>>,
-        trouble: watch::Receiver<Option<Trouble>>,
+        trouble: LatestReader<Option<Trouble>>,
     ) -> Self {
         self.registry = address.into();
         self.trouble = trouble;
@@ -161,7 +161,7 @@ impl Subscription {
     /// Follows [`trouble`](Self::trouble); may outlive the subscription. Waiting for a change fails
     /// once the registry is no longer watched, and at once where it is not known.
     #[must_use]
-    pub fn watch_trouble(&self) -> watch::Receiver<Option<Trouble>> {
+    pub fn watch_trouble(&self) -> LatestReader<Option<Trouble>> {
         self.trouble.clone()
     }
 }

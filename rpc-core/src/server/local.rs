@@ -7,10 +7,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::watch;
-
 use super::state::ServerState;
 use crate::discovery::{Instance, Snapshot, Source, Subscription};
+use crate::latest::Latest;
 use crate::service_key::ServiceKey;
 
 /// The servers of this process that share a table; clones share it.
@@ -22,7 +21,7 @@ struct Table {
     next: u64,
     servers: Vec<Entry>,
     /// One for each service that was asked for.
-    lists: HashMap<ServiceKey, watch::Sender<Snapshot>>,
+    lists: HashMap<ServiceKey, Latest<Snapshot>>,
 }
 
 struct Entry {
@@ -70,8 +69,8 @@ impl LocalServers {
         let mut table = self.lock();
         let list = table.list(service);
         let sender = table.lists.entry(service.clone());
-        let receiver = sender.or_insert_with(|| watch::Sender::new(list)).subscribe();
-        let (_, untroubled) = watch::channel(None);
+        let receiver = sender.or_insert_with(|| Latest::new(list)).subscribe();
+        let untroubled = Latest::new(None).subscribe();
         Subscription::new(receiver, self.clone()).of_registry("of this process", untroubled)
     }
 
@@ -95,7 +94,7 @@ impl Table {
 
     fn publish(&self) {
         for (service, sender) in &self.lists {
-            sender.send_replace(self.list(service));
+            sender.send(self.list(service));
         }
     }
 }

@@ -6,13 +6,13 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rpc_core::ServiceKey;
+use rpc_core::{LatestReader, ServiceKey};
 
 use super::super::merged::Remarks;
 use super::list_maker::KnownParts;
 use crate::backend::{Listing, Updates};
-use crate::latest::LatestReader;
 use crate::lock::locked;
+use crate::newest::WatchNews;
 
 /// What the newest list of each service that is watched was made of.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(super) struct MadeLists {
 #[derive(Clone)]
 pub(super) struct MadeList {
     watch: u64,
-    newest: LatestReader<Option<Listing>>,
+    newest: LatestReader<WatchNews<Listing>>,
     /// That of the list.
     revision: u64,
     known: Arc<KnownParts>,
@@ -47,7 +47,7 @@ impl MadeLists {
     pub(super) fn guard<'a>(&'a self, service: &'a ServiceKey, updates: &Updates) -> MadeGuard<'a> {
         let last = MadeList {
             watch: self.watches.fetch_add(1, Ordering::Relaxed),
-            newest: updates.as_ref().values.subscribe(),
+            newest: updates.as_ref().subscribe(),
             revision: 0,
             known: Arc::default(),
             remarks: None,
@@ -67,7 +67,7 @@ impl MadeLists {
             return None;
         }
         let newest = made.newest.borrow();
-        let listing = newest.as_ref().filter(|newest| newest.revision == made.revision)?;
+        let listing = newest.value.as_ref().filter(|newest| newest.revision == made.revision)?;
         Some((listing.clone(), made.remarks.clone()))
     }
 

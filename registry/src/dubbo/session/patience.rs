@@ -91,7 +91,7 @@ mod tests {
             () = watching => {}
             () = async {
                 while handed.changed().await.is_ok() {
-                    let count = handed.borrow_and_update().as_ref().unwrap().instances.len();
+                    let count = handed.borrow_and_update().value.as_ref().unwrap().instances.len();
                     noted.push((count, begun.elapsed().as_secs()));
                 }
             } => {}
@@ -128,9 +128,9 @@ mod tests {
         assert!(patient.has(3));
         patient.put(Listing { revision: 4, ..list(0) });
         assert!(patient.has(4) && !patient.has(3));
-        assert_eq!(handed.borrow().as_ref().unwrap().revision, 3);
+        assert_eq!(handed.borrow().value.as_ref().unwrap().revision, 3);
         patient.wait().await;
         assert!(patient.has(4));
-        assert_eq!(handed.borrow().as_ref().unwrap().revision, 4);
+        assert_eq!(handed.borrow().value.as_ref().unwrap().revision, 4);
     }
 }

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use rpc_core::Error;
+use rpc_core::{Error, Latest, LatestReader};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::super::node_feed::NodeFeed;
 use super::super::tree::{ReadChildren, TreeMark};
-use crate::latest::{Latest, LatestReader};
 use crate::lock::locked;
 
 /// How long what was read may take to be understood.

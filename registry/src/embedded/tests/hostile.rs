@@ -168,6 +168,6 @@ async fn a_bad_instance_of_a_pushed_list_costs_neither_the_others_nor_the_sessio
         _ = list.changed() => {}
         () = sleep(Duration::from_secs(1)) => panic!("no list"),
     }
-    assert_eq!(list.borrow().as_ref().unwrap().instances, [instance("a:1").into()]);
+    assert_eq!(list.borrow().value.as_ref().unwrap().instances, [instance("a:1").into()]);
     assert!(client.reason().is_none());
 }

@@ -120,12 +120,12 @@ async fn a_host_that_has_just_started_withholds_a_list_shorter_than_the_known_on
             timeout(Duration::from_secs(9), list.changed()).await.unwrap_err();
             client.register(&instance("c:1")).await.unwrap();
             list.changed().await.unwrap();
-            assert_eq!(list.borrow_and_update().as_ref().unwrap().instances.len(), 3);
+            assert_eq!(list.borrow_and_update().value.as_ref().unwrap().instances.len(), 3);
             assert!(began.elapsed() < Duration::from_millis(9_200));
             // It has shown a whole list, so what shrinks now has shrunk.
             client.unregister(&instance("c:1")).await.unwrap();
             list.changed().await.unwrap();
-            assert_eq!(list.borrow_and_update().as_ref().unwrap().instances.len(), 2);
+            assert_eq!(list.borrow_and_update().value.as_ref().unwrap().instances.len(), 2);
             assert!(began.elapsed() < Duration::from_secs(10));
             fresh.changed().await.unwrap();
             assert_eq!(began.elapsed().as_secs(), 10, "an empty list may be told after the start");
@@ -178,7 +178,7 @@ async fn all_watchers_see_the_same_order_and_end_equal() {
         let seen = tokio::spawn(async move {
             let mut last = 0;
             while list.changed().await.is_ok() {
-                let newest = list.borrow_and_update().clone().unwrap();
+                let newest = list.borrow_and_update().value.clone().unwrap();
                 assert!(newest.revision > last, "{} after {last}", newest.revision);
                 last = newest.revision;
                 if newest.instances.iter().any(|i| &*i.address == "last:1") {

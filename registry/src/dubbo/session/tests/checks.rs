@@ -22,7 +22,7 @@ async fn a_fetch_repairs_what_a_watch_has_missed_and_it_stays_repaired() {
             assert_eq!(fetched, after, "{mode}");
             // The watch has it from there, as a newer list unless the check has found that one already.
             list.until(|listed| addresses(listed) == addresses(after)).await;
-            assert!(list.newest.borrow().as_ref().unwrap().revision >= listing.revision);
+            assert!(list.newest.borrow().value.as_ref().unwrap().revision >= listing.revision);
         };
         let [one, two, three] = [1, 2, 3].map(|i| format!("10.0.0.{i}:20880"));
         let (heavy, two_alone) = (Instance { weight: 7, ..stock(&one) }, [stock(&two)]);
@@ -73,7 +73,7 @@ async fn a_check_reads_nothing_of_a_list_that_has_not_changed() {
         store.take_log();
         let listing = reader.fetch(&key("shop.Stock")).await.unwrap();
         // It is the list that the watch has put, and was not made for the check.
-        assert_eq!(Some(&listing), list.newest.borrow().as_ref());
+        assert_eq!(Some(&listing), list.newest.borrow().value.as_ref());
         let mut log = store.take_log();
         log.sort();
         let (first, last) = (format!("get {MAPPING}"), [AT, PROCESSES]);

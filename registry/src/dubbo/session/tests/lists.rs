@@ -71,7 +71,7 @@ async fn the_first_list_waits_for_every_part_of_it() {
         let (_, reader) = open(&store, "");
         let mut list = Watched::new(&reader, "shop.Stock");
         tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(list.newest.borrow().is_none(), "a list came without {part}");
+        assert!(list.newest.borrow().value.is_none(), "a list came without {part}");
         store.hold(part, false);
         let first = list.until(|_| true).await;
         assert_eq!(addresses(&first), ["10.0.0.1:20880", "10.0.0.2:20880"], "{part}");
@@ -112,7 +112,7 @@ async fn a_part_that_cannot_be_read_ends_the_watch_and_never_empties_the_list() 
         let mut list = Watched::new(&reader, "shop.Stock");
         let error = timeout(LIMIT, &mut list.task).await.unwrap().unwrap().unwrap_err();
         assert!(error.to_string().contains("cannot be read"), "{error}");
-        assert!(list.newest.borrow().is_none());
+        assert!(list.newest.borrow().value.is_none());
         reader.fetch(&key("shop.Stock")).await.unwrap_err();
         store.fail_reads(part, false);
         // In the same session, as after a pause.
@@ -203,7 +203,7 @@ async fn changes_that_come_fast_are_put_together_and_the_first_comes_at_once() {
     provider.register(&stock("10.0.0.1:1")).await.unwrap();
     list.shows(&["10.0.0.1:1"]).await;
     assert!(begun.elapsed() < Duration::from_millis(10), "{:?}", begun.elapsed());
-    let revision = |list: &Watched| list.newest.borrow().as_ref().unwrap().revision;
+    let revision = |list: &Watched| list.newest.borrow().value.as_ref().unwrap().revision;
     let before = revision(&list);
     for port in 2..=200 {
         provider.register(&stock(&format!("10.0.0.1:{port}"))).await.unwrap();

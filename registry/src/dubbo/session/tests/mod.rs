@@ -13,7 +13,7 @@ use std::borrow::Borrow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rpc_core::{Error, Instance, ServiceKey};
+use rpc_core::{Error, Instance, LatestReader, ServiceKey};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -21,7 +21,7 @@ use super::super::layout::{Layout, RecordForm};
 use super::super::memory_tree::{MemoryStore, MemoryTree};
 use super::TreeSession;
 use crate::backend::{Demand, Listing, Session, Updates};
-use crate::latest::LatestReader;
+use crate::newest::WatchNews;
 use crate::{RegistryParams, RegistryUrl};
 
 /// More than anything here may take, of paused time.
@@ -64,7 +64,7 @@ fn instance(service: &str, address: &str) -> Instance {
 
 /// A watch of a service, and what it has put.
 struct Watched {
-    newest: LatestReader<Option<Listing>>,
+    newest: LatestReader<WatchNews<Listing>>,
     task: JoinHandle<Result<(), Error>>,
 }
 
@@ -79,12 +79,11 @@ impl Watched {
     /// The list once it is as asked for.
     async fn until(&mut self, is_met: impl Fn(&[Arc<Instance>]) -> bool) -> Vec<Instance> {
         let seen = self.newest.clone();
-        let waiting = self
-            .newest
-            .wait_for(|newest| newest.as_ref().is_some_and(|listing| is_met(&listing.instances)));
+        let is_there = |listing: &Listing| is_met(&listing.instances);
+        let waiting = self.newest.wait_for(|news| news.value.as_ref().is_some_and(is_there));
         let met = timeout(LIMIT, waiting).await;
         match met {
-            Ok(Ok(listing)) => owned(&listing.clone().unwrap().instances),
+            Ok(Ok(news)) => owned(&news.value.clone().unwrap().instances),
             Ok(Err(_)) => panic!("the watch has ended"),
             Err(_) => panic!("it stays {seen:?}"),
         }

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dubhe::extend::{Registry, Snapshot};
+use dubhe::extend::{LatestReader, Registry, Snapshot};
 use dubhe::{Consumer, Instance, ServiceKey, Source, Trouble};
 use tempfile::TempDir;
-use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -207,7 +206,7 @@ impl Drop for Sampler {
 pub(super) struct Observer {
     _registry: Arc<dyn Registry>,
     seen: Arc<Mutex<Seen>>,
-    trouble: watch::Receiver<Option<Trouble>>,
+    trouble: LatestReader<Option<Trouble>>,
     task: AbortHandle,
 }
 

@@ -1,18 +1,37 @@
-//! The latest value that was sent, for all who wait for changes of it: as [`tokio::sync::watch`], which takes three
+//! The latest value that was sent, for all who wait for changes of it: as [`tokio::sync::watch`], which takes four
 //! times the memory, and a consumer of a thousand lists has several for each. Who waits takes no room of its own.
 
 use std::fmt;
 use std::future::poll_fn;
 use std::mem;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use crate::lock::locked;
+use tokio::task::coop::cooperative;
+
 use crate::waiters::Waiters;
 
-/// Where values are sent.
-pub(crate) struct Latest<T>(Arc<Mutex<HeldValue<T>>>);
+/// A channel that keeps the latest value: its sender. A clone is one more sender.
+///
+/// As [`tokio::sync::watch`], in a quarter of the memory: one lock, and no room for those who wait until there are.
+///
+/// ```
+/// # extern crate rpc_core as dubhe;
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// use dubhe::Latest;
+///
+/// let latest = Latest::new("one");
+/// let mut reader = latest.subscribe();
+/// latest.send("two");
+/// latest.send("three");
+/// reader.changed().await.unwrap();
+/// assert_eq!(*reader.borrow(), "three");
+/// drop(latest);
+/// assert!(reader.changed().await.is_err());
+/// # });
+/// ```
+pub struct Latest<T>(Arc<Mutex<HeldValue<T>>>);
 
 struct HeldValue<T> {
     value: T,
@@ -24,8 +43,8 @@ struct HeldValue<T> {
     waiting: Waiters,
 }
 
-/// Reads the latest value, and waits for changes.
-pub(crate) struct LatestReader<T> {
+/// Reads the latest value of a [`Latest`], and waits for changes. A clone has seen what this one has.
+pub struct LatestReader<T> {
     cell: Arc<Mutex<HeldValue<T>>>,
     /// The version that was seen.
     seen: u64,
@@ -33,41 +52,63 @@ pub(crate) struct LatestReader<T> {
     number: u64,
 }
 
-/// The latest value, which does not change meanwhile. It is a lock: to be held across no other one, and no drop.
-pub(crate) struct LatestRef<'a, T>(MutexGuard<'a, HeldValue<T>>);
+/// The latest value of a [`Latest`], which does not change meanwhile.
+///
+/// It is a lock: a second one in the same thread waits for ever, and so does a sender there. To be held for no longer
+/// than it takes to look.
+pub struct LatestRef<'a, T>(MutexGuard<'a, HeldValue<T>>);
 
 /// There will be no other value: all have been dropped who could send one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoLater;
+pub struct NoLater;
 
 // === impl Latest ===
 
+/// Locks `mutex`, even if a thread panicked while holding it: the value is whole at all times.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl<T> Latest<T> {
-    pub(crate) fn new(value: T) -> Self {
+    /// One that has this value, which counts as seen by all who subscribe.
+    #[must_use]
+    pub fn new(value: T) -> Self {
         let waiting = Waiters::default();
         let held = HeldValue { value, version: 0, senders: 1, readers: 0, waiting };
         Self(Arc::new(Mutex::new(held)))
     }
 
+    /// One that has this value, and a reader that has seen it.
+    #[must_use]
+    pub fn channel(value: T) -> (Self, LatestReader<T>) {
+        let latest = Self::new(value);
+        let reader = latest.subscribe();
+        (latest, reader)
+    }
+
     /// A reader that has seen the present value.
-    pub(crate) fn subscribe(&self) -> LatestReader<T> {
+    #[must_use]
+    pub fn subscribe(&self) -> LatestReader<T> {
         let seen = locked(&self.0).version;
         LatestReader::new(&self.0, seen)
     }
 
     /// How many readers there are.
-    #[cfg(feature = "nacos")]
-    pub(crate) fn readers(&self) -> usize {
+    #[must_use]
+    pub fn readers(&self) -> usize {
         // Each sender has the cell, and so has each reader.
         let held = locked(&self.0);
         Arc::strong_count(&self.0).saturating_sub(held.senders)
     }
 
-    pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
+    /// The value.
+    #[must_use]
+    pub fn borrow(&self) -> LatestRef<'_, T> {
         LatestRef(locked(&self.0))
     }
 
-    pub(crate) fn send(&self, value: T) {
+    /// Sends a value to all readers, also where there are none.
+    pub fn send(&self, value: T) {
         let mut other = value;
         self.send_if_modified(|present| {
             mem::swap(present, &mut other);
@@ -76,8 +117,23 @@ impl<T> Latest<T> {
         // The one before is dropped here, where no lock is held.
     }
 
+    /// Sends a value unless it is equal to the present one; says whether it was sent.
+    pub fn send_if_other(&self, value: T) -> bool
+    where
+        T: PartialEq,
+    {
+        let mut other = value;
+        self.send_if_modified(|present| {
+            let is_other = *present != other;
+            if is_other {
+                mem::swap(present, &mut other);
+            }
+            is_other
+        })
+    }
+
     /// Changes the value; readers see it if `modify` says so, which is returned.
-    pub(crate) fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
+    pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         let mut held = locked(&self.0);
         let is_news = modify(&mut held.value);
         if is_news {
@@ -135,46 +191,57 @@ impl<T> LatestReader<T> {
     }
 
     /// The value, which counts as seen.
-    pub(crate) fn borrow_and_update(&mut self) -> LatestRef<'_, T> {
+    pub fn borrow_and_update(&mut self) -> LatestRef<'_, T> {
         let held = locked(&self.cell);
         self.seen = held.version;
         LatestRef(held)
     }
 
     /// Has the present value count as seen.
-    #[cfg(any(test, feature = "nacos"))]
-    pub(crate) fn mark_unchanged(&mut self) {
+    pub fn mark_unchanged(&mut self) {
         self.seen = locked(&self.cell).version;
     }
 
-    /// The value, without a look that counts.
-    pub(crate) fn borrow(&self) -> LatestRef<'_, T> {
+    /// The value, which does not count as seen by this.
+    #[must_use]
+    pub fn borrow(&self) -> LatestRef<'_, T> {
         LatestRef(locked(&self.cell))
     }
 
     /// Whether there is a value that was not seen.
-    pub(crate) fn has_changed(&self) -> bool {
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
         locked(&self.cell).version != self.seen
     }
 
-    /// Waits for a value that was not seen, which then counts as seen.
+    /// Waits for a value that was not seen, which then counts as seen. Whoever does so again and again gives way to
+    /// other tasks.
+    ///
+    /// # Errors
+    /// [`NoLater`], once all senders have gone and the last value was seen.
     ///
     /// # Cancel safety
     /// What it waits for is not seen if it is dropped.
-    pub(crate) fn changed(&mut self) -> impl Future<Output = Result<(), NoLater>> {
-        poll_fn(|cx| self.poll_changed(cx))
+    pub fn changed(&mut self) -> impl Future<Output = Result<(), NoLater>> {
+        cooperative(poll_fn(|cx| self.poll_changed(cx)))
     }
 
-    /// As [`changed`](Self::changed); whoever waits is woken.
-    pub(crate) fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<Result<(), NoLater>> {
+    /// As [`changed`](Self::changed); whoever polled last is woken.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn poll_changed(&mut self, cx: &Context<'_>) -> Poll<Result<(), NoLater>> {
         poll_news(&self.cell, &mut self.seen, self.number, cx)
     }
 
     /// Waits until the value is as `is_met` says, and counts it as seen.
     ///
+    /// # Errors
+    /// [`NoLater`], once all senders have gone and the last value is not so.
+    ///
     /// # Cancel safety
     /// Nothing is lost if it is dropped.
-    pub(crate) async fn wait_for(
+    pub async fn wait_for(
         &mut self,
         mut is_met: impl FnMut(&T) -> bool,
     ) -> Result<LatestRef<'_, T>, NoLater> {
@@ -186,7 +253,8 @@ impl<T> LatestReader<T> {
                     return Ok(LatestRef(held));
                 }
             }
-            poll_fn(|cx| poll_news(&self.cell, &mut self.seen, self.number, cx)).await?;
+            let news = poll_fn(|cx| poll_news(&self.cell, &mut self.seen, self.number, cx));
+            cooperative(news).await?;
         }
     }
 }
@@ -236,6 +304,22 @@ impl<T> Deref for LatestRef<'_, T> {
     }
 }
 
+impl<T: fmt::Debug> fmt::Debug for LatestRef<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.value.fmt(f)
+    }
+}
+
+// === impl NoLater ===
+
+impl fmt::Display for NoLater {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there will be no other value, as its senders have gone")
+    }
+}
+
+impl std::error::Error for NoLater {}
+
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
@@ -258,8 +342,9 @@ mod tests {
             assert_eq!(*reader.borrow(), 2);
         }
         latest.send_if_modified(|_| false);
+        assert!(!latest.send_if_other(2));
         assert!(one.changed().now_or_never().is_none());
-        latest.send(3);
+        assert!(latest.send_if_other(3));
         assert!(two.has_changed());
         assert_eq!(*two.borrow_and_update(), 3);
         assert!(!two.has_changed());
@@ -281,6 +366,19 @@ mod tests {
         drop((one, two, third));
         let waiting = locked(&latest.0).waiting.take();
         assert!(matches!(waiting, Waiters::Several(several) if several.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn who_finds_news_again_and_again_gives_way_to_other_tasks() {
+        let latest = Latest::new(0);
+        let reader = latest.subscribe();
+        latest.send(1);
+        let other = tokio::spawn(async move { latest.send(2) });
+        while *reader.borrow() == 1 {
+            // Each has not seen the value yet.
+            reader.clone().changed().await.unwrap();
+        }
+        other.await.unwrap();
     }
 
     #[tokio::test]
