@@ -6,11 +6,11 @@ use std::hash::Hash;
 use std::sync::Mutex;
 
 use bytes::Bytes;
+use rpc_core::{Latest, LatestReader};
 
 use super::messages::{ConfigChangeNotify, read_json};
 use super::unread_list::UnreadList;
 use crate::lock::locked;
-use rpc_core::{Latest, LatestReader};
 
 /// By how much a list may be older than one that came before it, in milliseconds, and be late. One that is
 /// older still comes from a clock that went back, as that of another machine, and is the newest.
