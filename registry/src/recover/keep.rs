@@ -100,7 +100,7 @@ impl Keep {
                 self.is_late = true;
                 match error.is_invalid_config() {
                     // Nothing but another instance or session helps.
-                    true => self.link.pace.reconcile,
+                    true => self.link.until_reconcile(),
                     false => self.backoff.pause(),
                 }
             }

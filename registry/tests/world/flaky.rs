@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dubhe_registry::{
@@ -10,6 +11,7 @@ use dubhe_registry::{
 };
 use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::key;
 
@@ -29,6 +31,8 @@ pub(crate) struct FlakyState {
     pub(crate) revision: AtomicU64,
     pub(crate) connects: AtomicUsize,
     pub(crate) registers: AtomicUsize,
+    /// What was to be registered, and when.
+    tries: Mutex<Vec<(String, Instant)>>,
     pub(crate) watches: AtomicUsize,
     pub(crate) refusals: AtomicUsize,
 }
@@ -46,6 +50,7 @@ impl Flaky {
             revision: AtomicU64::new(1),
             connects: AtomicUsize::new(0),
             registers: AtomicUsize::new(0),
+            tries: Mutex::default(),
             watches: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
         }));
@@ -55,6 +60,13 @@ impl Flaky {
 
     pub(crate) fn listed(&self) -> Vec<String> {
         self.0.listed.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// The pauses between the attempts to register an instance.
+    pub(crate) fn pauses(&self, address: &str) -> Vec<Duration> {
+        let tries = self.0.tries.lock().unwrap();
+        let at: Vec<_> = tries.iter().filter(|(of, _)| of == address).map(|(_, at)| *at).collect();
+        at.windows(2).map(|pair| pair[1] - pair[0]).collect()
     }
 
     pub(crate) fn forget(&self) {
@@ -85,6 +97,7 @@ impl Backend for Flaky {
 impl Session for Flaky {
     async fn register(&self, instance: &Instance) -> Result<(), Error> {
         self.0.registers.fetch_add(1, Ordering::SeqCst);
+        self.0.tries.lock().unwrap().push((instance.address.to_string(), Instant::now()));
         let refuse = |n: usize| n.checked_sub(1);
         let refusals = &self.0.refusals;
         if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
