@@ -17,6 +17,8 @@ mod over_tls;
 mod own_hosts;
 mod payload;
 mod place;
+#[cfg(test)]
+mod played;
 mod push_reader;
 mod pushed_head;
 mod pushes;

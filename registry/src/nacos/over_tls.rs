@@ -2,16 +2,11 @@
 //! What real ones do is in `registry/tests/nacos.rs`.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
-use http::{HeaderMap, HeaderValue, Request, Response};
-use http_body_util::{BodyExt as _, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use prost::Message as _;
 use rpc_core::Error;
 use servers::{CertificateAuthority, CertificateFiles, CertificateWish};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,21 +16,13 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Nacos;
 use super::connection::GRPC_OFFSET;
-use super::payload::Payload;
+use super::played::{PlayedAnswer, answered, asked, listen};
 use crate::RegistryParams;
 use crate::backend::{Backend as _, Demand};
 use crate::tls::tests::acceptor;
 
 /// What a login is worth here.
 const TOKEN: &str = "a token";
-
-type Answer = Response<
-    StreamBody<
-        std::pin::Pin<
-            Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>,
-        >,
-    >,
->;
 
 struct Fake {
     /// That of HTTP; the other one is above it.
@@ -74,19 +61,6 @@ impl Fake {
     }
 }
 
-/// Two listeners, one 1000 above the other.
-async fn listen() -> (TcpListener, TcpListener) {
-    loop {
-        let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let Some(above) = http.local_addr().unwrap().port().checked_add(GRPC_OFFSET) else {
-            continue;
-        };
-        if let Ok(grpc) = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], above))).await {
-            return (http, grpc);
-        }
-    }
-}
-
 async fn serve_logins(listener: TcpListener, tls: Option<TlsAcceptor>) {
     let answer = format!("{{\"accessToken\":\"{TOKEN}\",\"tokenTtl\":18000}}");
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}", answer.len());
@@ -122,31 +96,17 @@ async fn serve_grpc(listener: TcpListener, tls: TlsAcceptor) {
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>) -> Result<PlayedAnswer, Infallible> {
     assert_eq!(request.uri().scheme_str(), Some("https"));
-    let head = Response::builder().header("content-type", "application/grpc");
-    if request.uri().path() != "/Request/request" {
-        return Ok(head.body(StreamBody::new(stream::pending().boxed())).unwrap());
-    }
-    let asked = request.into_body().collect().await.unwrap().to_bytes();
-    let asked = Payload::decode(&asked[5..]).unwrap();
+    let Some(asked) = asked(request).await else { return Ok(answered(None)) };
     let headers = &asked.metadata.as_ref().unwrap().headers;
-    let json = match asked.kind() {
+    Ok(answered(Some(match asked.kind() {
         _ if headers.get("accessToken").is_some_and(|token| token != TOKEN) => {
             r#"{"resultCode":500,"errorCode":403,"message":"who"}"#
         }
         "ServiceListRequest" => r#"{"resultCode":200,"count":0,"serviceNames":[]}"#,
         _ => r#"{"resultCode":200,"supportAbilityNegotiation":true}"#,
-    };
-    let message = Payload::new("Answer", "", json.into()).encode_to_vec();
-    let mut frame = BytesMut::new();
-    frame.put_u8(0);
-    frame.put_u32(u32::try_from(message.len()).unwrap());
-    frame.put_slice(&message);
-    let ok =
-        HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static("0"))]);
-    let frames = [Ok(Frame::data(frame.freeze())), Ok(Frame::trailers(ok))];
-    Ok(head.body(StreamBody::new(stream::iter(frames).boxed())).unwrap())
+    })))
 }
 
 #[tokio::test]
