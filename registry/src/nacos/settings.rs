@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::{Error, LatestReader};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::connection::NacosConnection;
 use super::messages::{
@@ -26,6 +26,10 @@ const READS: u32 = 4;
 
 /// The pause between them.
 const READ_PAUSE: Duration = Duration::from_millis(300);
+
+/// How long it may take to see whether another has written what a server refused: long enough for those reads, and
+/// so short that an operation still has the time to tell the refusal.
+const READS_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often it is looked at whether a change has stayed.
 const LOOKS: u32 = 10;
@@ -126,8 +130,14 @@ impl Settings {
         let Some(text) = wanted(self.value(setting).await?) else { return Ok(()) };
         let Err(refusal) = self.publish(setting, &text, None).await else { return Ok(()) };
         let is_final = refusal.code == 0 || refusal.code == code::NO_RIGHT;
-        if !is_final && wanted(self.value_just_set(setting).await?).is_none() {
-            return Ok(());
+        if !is_final {
+            // Whatever else comes of it says less than the refusal does.
+            let read = timeout(READS_LIMIT, self.value_just_set(setting)).await;
+            if let Ok(Ok(value)) = read
+                && wanted(value).is_none()
+            {
+                return Ok(());
+            }
         }
         Err(self.error("cannot set", setting, &refusal))
     }
@@ -227,5 +237,79 @@ impl Drop for FollowedSetting {
     fn drop(&mut self) {
         let NacosSetting { id, group } = &self.setting;
         self.connection.pushes().leave_config(id, group);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio::time;
+
+    use super::*;
+    use crate::Pace;
+    use crate::nacos::connection::NacosServer;
+    use crate::nacos::login::Login;
+    use crate::nacos::played::{answered, asked, listen};
+
+    /// A server that takes no configuration, and answers with this when it is read again.
+    async fn serve_full_disk(listener: TcpListener, read_again: Option<&'static str>) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let has_refused = Arc::new(AtomicBool::new(false));
+        let answer = service_fn(move |request| {
+            let has_refused = Arc::clone(&has_refused);
+            async move {
+                let Some(asked) = asked(request).await else { return Ok(answered(None)) };
+                Ok::<_, Infallible>(answered(match asked.kind() {
+                    "ConfigPublishRequest" => {
+                        has_refused.store(true, Ordering::Relaxed);
+                        Some(r#"{"resultCode":500,"errorCode":500,"message":"the disk is full"}"#)
+                    }
+                    "ConfigQueryRequest" if has_refused.load(Ordering::Relaxed) => read_again,
+                    "ConfigQueryRequest" => Some(r#"{"resultCode":500,"errorCode":300}"#),
+                    _ => Some(r#"{"resultCode":200}"#),
+                }))
+            }
+        });
+        let server = http2::Builder::new(TokioExecutor::new());
+        let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+    }
+
+    async fn settings_at(server: String) -> Settings {
+        let server = NacosServer { http: server.clone(), grpc: server };
+        let login = Login { user: String::new(), password: String::new() };
+        let (registry, pushes) = ("nacos://".into(), Arc::default());
+        let connection =
+            NacosConnection::open(&registry, &server, (&login, None), "public", pushes).await;
+        Settings::new(Arc::new(connection.unwrap()), "public")
+    }
+
+    #[tokio::test]
+    async fn why_a_value_is_refused_is_told_in_time_whatever_comes_of_the_look_for_it() {
+        let setting = NacosSetting { id: "shop".to_owned(), group: "g".to_owned() };
+        for read_again in [
+            None,
+            Some(r#"{"resultCode":500,"errorCode":300}"#),
+            Some(r#"{"resultCode":500,"errorCode":400}"#),
+            Some(r#"{"resultCode":500,"errorCode":500,"message":"it cannot be read either"}"#),
+        ] {
+            let (_, listener) = listen().await;
+            let server = listener.local_addr().unwrap().to_string();
+            let mut serving = JoinSet::new();
+            serving.spawn(serve_full_disk(listener, read_again));
+            let settings = settings_at(server).await;
+            time::pause();
+            let replacing = settings.replace(&setting, &|_| Some("a".to_owned()));
+            let replaced = timeout(Pace::default().request_timeout, replacing).await;
+            time::resume();
+            let error = replaced.expect("it comes in time").unwrap_err().to_string();
+            assert!(error.contains("the disk is full"), "{read_again:?}: {error}");
+        }
     }
 }
