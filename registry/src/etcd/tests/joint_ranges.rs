@@ -8,7 +8,7 @@ use super::{metric, open, put_all};
 use crate::etcd::messages::RangeRequest;
 
 #[tokio::test]
-async fn ranges_that_are_asked_for_together_are_read_together_and_one_that_fails_costs_no_other() {
+async fn ranges_that_are_asked_for_together_are_read_together_and_one_who_goes_costs_no_other() {
     let Some(etcd) = EtcdServer::start() else { return };
     let tree = open(&etcd).await;
     put_all(&tree, (0..200).map(|i| format!("/a/{i}"))).await;
@@ -32,11 +32,6 @@ async fn ranges_that_are_asked_for_together_are_read_together_and_one_that_fails
     }
     let after = ["Txn", "Range"].map(requests);
     assert_eq!([after[0] - before[0], after[1] - before[1]], [4, 0]);
-    // etcd refuses a whole transaction with a key that is none, and each is read by itself.
-    let mixed = keys(0..9).chain([Vec::new()]).collect();
-    let mixed = read(mixed).await;
-    assert!(mixed[..9].iter().all(|read| read.as_ref().is_ok_and(|read| read.count == 1)));
-    assert!(mixed[9].is_err());
     // The one who would have read for all is gone, and they read for themselves.
     let range = |i| RangeRequest { key: keys(i..i + 1).next().unwrap(), ..RangeRequest::default() };
     let mut first = Box::pin(tree.joint.read(tree.link(), range(0)));
@@ -44,4 +39,35 @@ async fn ranges_that_are_asked_for_together_are_read_together_and_one_that_fails
     assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
     drop(first);
     assert_eq!(second.await.unwrap().count, 1);
+}
+
+#[tokio::test]
+async fn a_refused_transaction_costs_the_ranges_of_no_other_request() {
+    let Some(etcd) = EtcdServer::start() else { return };
+    let tree = open(&etcd).await;
+    put_all(&tree, (0..128).map(|i| format!("/a/{i}"))).await;
+    // etcd refuses a whole transaction with a key that is none.
+    let bad = 17;
+    let key = |i| if i == bad { Vec::new() } else { format!("/a/{i}").into_bytes() };
+    let range = |i| RangeRequest { key: key(i), ..RangeRequest::default() };
+    let counted = |code, method| {
+        let name = format!(
+            "grpc_server_handled_total{{grpc_code=\"{code}\",grpc_method=\"{method}\",grpc_service=\"etcdserverpb.KV\",grpc_type=\"unary\"}}"
+        );
+        metric(&etcd, &name)
+    };
+    let before = [counted("OK", "Txn"), counted("OK", "Range")];
+    let answers = join_all((0..128).map(|i| tree.joint.read(tree.link(), range(i)))).await;
+    for (i, answer) in answers.into_iter().enumerate() {
+        match (i == bad, answer) {
+            (false, Ok(answer)) => assert_eq!((&answer.kvs[0].key, answer.count), (&key(i), 1)),
+            (true, Err(_)) => {}
+            (_, answer) => panic!("{i}: {answer:?}"),
+        }
+    }
+    // Those of the refused one are read by themselves, and those of the other together.
+    let after = [counted("OK", "Txn"), counted("OK", "Range")];
+    assert_eq!([after[0] - before[0], after[1] - before[1]], [1, 63]);
+    assert_eq!(counted("InvalidArgument", "Txn"), 1);
+    assert_eq!(counted("InvalidArgument", "Range"), 1);
 }
