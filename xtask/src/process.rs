@@ -93,16 +93,26 @@ fn show(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use std::process::Stdio;
+    use std::sync::mpsc;
+    use std::time::Duration;
+    use std::{io, thread};
 
     use super::*;
+
+    /// More than the end of a program may take.
+    const LIMIT: Duration = Duration::from_secs(60);
 
     #[test]
     fn a_program_ends_with_its_owner() {
         let child = program("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut running = RunningProgram(child);
-        // It would run as long as it has an input.
+        // It would run as long as it has an input, and does not outlive this test.
         let (_input, output) = (running.0.stdin.take(), running.0.stdout.take());
-        drop(running);
-        assert_eq!(std::io::read_to_string(output.unwrap()).unwrap(), "");
+        let (ended, end) = mpsc::channel();
+        thread::spawn(move || {
+            drop(running);
+            ended.send(io::read_to_string(output.unwrap()).unwrap())
+        });
+        assert_eq!(end.recv_timeout(LIMIT).expect("it runs on"), "");
     }
 }
