@@ -15,9 +15,10 @@ use servers::{
     Dnsmasq, EtcdHand, EtcdServer, Nacos, NacosVersion, SecureServer, ZooKeeperEnsemble,
     ZooKeeperServer, nacos_http,
 };
-use support::{PATIENCE, Stock as _, StockClient, consumer, late_provider as provider, with};
+use support::{PATIENCE, Run, Stock as _, StockClient, consumer, late_provider as provider, with};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
 
 /// The checks of `dubhe doctor`, which ends with `code`.
 async fn doctor(registry: &str, args: &[&str], code: i32) -> Vec<Value> {
@@ -59,18 +60,25 @@ async fn every_subcommand_works(registry: &str, server: &str) {
     who_waits(registry).await;
 }
 
+/// Runs the command with this registry until what it prints is as it is to be.
+async fn with_until(registry: &str, args: &[&str], fits: impl Fn(&Run) -> bool) -> Run {
+    let begun = Instant::now();
+    loop {
+        let run = with(registry, args).await.code(0);
+        if fits(&run) {
+            return run;
+        }
+        let Run { out, err, .. } = &run;
+        assert!(begun.elapsed() < PATIENCE, "{args:?} goes on to print\n{out}\nand\n{err}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// The consumer is listed although nobody serves what it calls.
 async fn who_waits(registry: &str) {
-    let gone = async {
-        loop {
-            // Nacos lists who has gone for a moment yet.
-            let run = with(registry, &["ls", "test.Stock"]).await.code(0);
-            if run.out.starts_with("no provider") {
-                return run;
-            }
-        }
-    };
-    let run = tokio::time::timeout(PATIENCE, gone).await.unwrap();
+    // Nacos lists who has gone for a moment yet.
+    let is_gone = |run: &Run| run.out.starts_with("no provider");
+    let run = with_until(registry, &["ls", "test.Stock"], is_gone).await;
     let text = "no provider\n\nCONSUMER   APPLICATION  PID";
     assert!(run.out.starts_with(text) && run.out.contains("127.0.0.1  till "), "{}", run.out);
     run.says("no instance of test.Stock");
@@ -89,16 +97,14 @@ async fn who_calls(registry: &str) -> (Consumer, StockClient) {
     let consumer = consumer(registry, "till");
     let stock: StockClient = consumer.client().await.unwrap();
     stock.left("a".to_owned(), 1).await.unwrap();
-    let listed = async {
-        loop {
-            let run = with(registry, &["ls", "--json", "test.Stock"]).await.code(0).json();
-            let consumers = run["consumers"].as_array().unwrap().clone();
-            if let Some(one) = consumers.into_iter().find(|it| it["application"] == "till") {
-                return one;
-            }
-        }
+    let till = |run: &Run| {
+        let shown = run.json();
+        let mut consumers = shown["consumers"].as_array().unwrap().iter();
+        consumers.find(|it| it["application"] == "till").cloned()
     };
-    let one = tokio::time::timeout(PATIENCE, listed).await.unwrap();
+    let is_listed = |run: &Run| till(run).is_some();
+    let run = with_until(registry, &["ls", "--json", "test.Stock"], is_listed).await;
+    let one = till(&run).unwrap();
     assert_eq!((&one["host"], &one["pid"]), (&json!("127.0.0.1"), &json!(std::process::id())));
     assert!(one["started_ms"].as_u64().is_some_and(|ms| ms > 1_700_000_000_000), "{one}");
     let run = with(registry, &["ls", "test.Stock"]).await.code(0);
@@ -262,9 +268,12 @@ async fn a_server_of_zookeeper_without_its_majority_is_known_for_what_it_is() {
     ensemble.servers[1..].iter_mut().for_each(ZooKeeperServer::kill);
     let alive = &ensemble.servers[0];
     // It serves until it has noticed.
-    while alive.is_ready() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let noticed = async {
+        while alive.is_ready() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, noticed).await.expect("it serves on");
     let seen = doctor(&format!("zookeeper://{}", alive.address()), &[], 1).await;
     failed_server(&seen, "ZooKeeper, which does not serve", "start most of its servers");
 }
