@@ -298,7 +298,7 @@ impl PathWatches<'_> {
     }
 
     /// Enters watches of the values of these children; to be called before [`get_child`](Self::get_child).
-    pub(super) fn enter_children<'n>(&self, names: impl Iterator<Item = &'n str>) {
+    pub(super) fn enter_children<'n>(&self, names: impl Iterator<Item = &'n str> + Clone) {
         self.client.state.watches.enter_children(self.path, names, &self.watcher);
     }
 

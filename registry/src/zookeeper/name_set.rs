@@ -36,10 +36,13 @@ impl NameSet {
 
     /// The names of `known` and these; `known` itself if it has them all. It takes as long for one as for as many as there
     /// are.
-    pub(super) fn joined(known: Option<&Arc<Self>>, names: &[&str]) -> Option<Arc<Self>> {
-        let is_new = |name: &&&str| !known.is_some_and(|known| known.contains(name));
-        let mut new = names.iter().filter(is_new).copied().peekable();
-        if new.peek().is_none() {
+    pub(super) fn joined<'a>(
+        known: Option<&Arc<Self>>,
+        names: impl Iterator<Item = &'a str>,
+    ) -> Option<Arc<Self>> {
+        let is_new = |name: &&str| !known.is_some_and(|known| known.contains(name));
+        let new: Vec<_> = names.filter(is_new).collect();
+        if new.is_empty() {
             return known.cloned();
         }
         let mut all: Vec<_> = known.iter().flat_map(|known| known.iter()).chain(new).collect();
@@ -99,8 +102,8 @@ mod tests {
                 .map(|_| "ab".repeat(random.random_range(0..9)))
                 .collect();
             if random.random() {
-                let new: Vec<_> = some.iter().map(String::as_str).collect();
-                names = NameSet::joined(Some(&names), &new).unwrap();
+                let new = some.iter().map(String::as_str);
+                names = NameSet::joined(Some(&names), new).unwrap();
                 expected.extend(some);
             } else {
                 let is_out = |name: &str| some.iter().any(|one| one == name);

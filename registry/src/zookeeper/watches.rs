@@ -243,14 +243,13 @@ impl WatchTable {
     pub(super) fn enter_children<'a>(
         &self,
         folder: &Arc<str>,
-        names: impl Iterator<Item = &'a str>,
+        names: impl Iterator<Item = &'a str> + Clone,
         watcher: &Arc<Watcher>,
     ) {
-        let names: Vec<_> = names.collect();
         loop {
             // Without the lock, as there may be many.
             let known = watcher.children();
-            let all = NameSet::joined(known.as_ref(), &names);
+            let all = NameSet::joined(known.as_ref(), names.clone());
             let mut table = locked(&self.0);
             table.of_children.enter(folder, watcher);
             table.tell_end(watcher);
@@ -401,9 +400,11 @@ mod tests {
 
     #[test]
     fn names_are_taken_on_while_the_table_is_open_to_others() {
-        let (table, watcher) = (WatchTable::default(), Arc::default());
+        let (table, watcher) = (WatchTable::default(), Arc::<Watcher>::default());
         let names = ["c", "a", "b", "a"].into_iter().inspect(|_| {
+            // They come one by one while they are joined with those that are known.
             assert!(table.0.try_lock().is_ok(), "a long list holds up nobody");
+            assert!(watcher.children.try_lock().is_ok(), "nor who looks for a child");
         });
         table.enter_children(&path("/a"), names, &watcher);
         table.enter_children(&path("/a"), ["b", "d"].into_iter(), &watcher);
