@@ -33,9 +33,17 @@ pub(super) struct NewestList {
     list: Option<UnreadList>,
 }
 
-/// Senders by key; each lives as long as one of its receivers.
+/// What is followed, by key.
 #[derive(Debug)]
-struct Table<K, T>(Mutex<HashMap<K, Latest<T>>>);
+struct Table<K, T>(Mutex<HashMap<K, Followed<T>>>);
+
+/// Something that is followed, for as long as anybody does.
+#[derive(Debug)]
+struct Followed<T> {
+    sender: Latest<T>,
+    /// How many follow it. Of those that leave at the same time, the readers are dropped later.
+    followers: usize,
+}
 
 impl Pushes {
     /// Follows the lists of a service; whether it is the first to do so comes with it.
@@ -47,7 +55,7 @@ impl Pushes {
     /// alone, as is usual: lists can be long, and who follows one keeps what it means.
     pub(super) fn take_service(&self, name: &str) -> Option<UnreadList> {
         let services = locked(&self.services.0);
-        let sender = services.get(name)?;
+        let sender = &services.get(name)?.sender;
         let is_alone = sender.readers() == 1;
         let mut taken = None;
         sender.send_if_modified(|newest| {
@@ -80,10 +88,10 @@ impl Pushes {
     /// Hands on the list of a service, pushed or asked for, unless it is late: a younger one came before.
     pub(super) fn put(&self, name: &str, list: UnreadList) {
         let services = locked(&self.services.0);
-        let Some(newest) = services.get(name) else {
+        let Some(followed) = services.get(name) else {
             return;
         };
-        newest.send_if_modified(|newest| {
+        followed.sender.send_if_modified(|newest| {
             let behind = newest.time.map_or(0, |time| time.saturating_sub(list.made_ms()));
             let is_late = (1..=LATE_MS).contains(&behind);
             if !is_late {
@@ -110,8 +118,8 @@ impl Pushes {
     /// It is of another form.
     pub(super) fn config(&self, json: &[u8]) -> Result<(), String> {
         let push: ConfigChangeNotify = read_json(json)?;
-        if let Some(changed) = locked(&self.configs.0).get(&(push.data_id, push.group)) {
-            changed.send(());
+        if let Some(followed) = locked(&self.configs.0).get(&(push.data_id, push.group)) {
+            followed.sender.send(());
         }
         Ok(())
     }
@@ -123,17 +131,20 @@ impl<K: Hash + Eq, T: Default> Table<K, T> {
     fn follow(&self, key: K) -> (LatestReader<T>, bool) {
         let mut table = locked(&self.0);
         let mut is_first = false;
-        let sender = table.entry(key).or_insert_with(|| {
+        let followed = table.entry(key).or_insert_with(|| {
             is_first = true;
-            Latest::default()
+            Followed { sender: Latest::default(), followers: 0 }
         });
-        (sender.subscribe(), is_first)
+        followed.followers += 1;
+        (followed.sender.subscribe(), is_first)
     }
 
-    /// To be called while the receiver still exists.
+    /// To be called once by each that follows.
     fn leave(&self, key: &K) -> bool {
         let mut table = locked(&self.0);
-        let is_last = table.get(key).is_some_and(|sender| sender.readers() <= 1);
+        let Some(followed) = table.get_mut(key) else { return false };
+        followed.followers -= 1;
+        let is_last = followed.followers == 0;
         if is_last {
             table.remove(key);
         }
@@ -199,6 +210,15 @@ mod tests {
         assert!(pushes.leave_service("a") && !pushes.is_followed("a"));
         pushes.service(push("a", 1)).unwrap();
         assert!(!pushes.is_followed("a"));
+    }
+
+    #[test]
+    fn of_followers_that_leave_at_the_same_time_one_is_the_last() {
+        let pushes = Pushes::default();
+        let followers = [(); 3].map(|()| pushes.follow_service("a"));
+        // Each leaves before any of their readers is dropped.
+        let left = followers.each_ref().map(|_| pushes.leave_service("a"));
+        assert_eq!((left, pushes.is_followed("a")), ([false, false, true], false));
     }
 
     #[test]
