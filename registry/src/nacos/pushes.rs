@@ -1,8 +1,10 @@
 //! What a server pushes, handed to whoever follows it: lists of services, and hints that a configuration has
 //! changed.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::mem;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -87,18 +89,18 @@ impl Pushes {
 
     /// Hands on the list of a service, pushed or asked for, unless it is late: a younger one came before.
     pub(super) fn put(&self, name: &str, list: UnreadList) {
-        let services = locked(&self.services.0);
-        let Some(followed) = services.get(name) else {
-            return;
-        };
-        followed.sender.send_if_modified(|newest| {
-            let behind = newest.time.map_or(0, |time| time.saturating_sub(list.made_ms()));
+        let Some(newest) = self.services.sender(name) else { return };
+        let made = list.made_ms();
+        let mut other = NewestList { time: Some(made), list: Some(list) };
+        newest.send_if_modified(|newest| {
+            let behind = newest.time.map_or(0, |time| time.saturating_sub(made));
             let is_late = (1..=LATE_MS).contains(&behind);
             if !is_late {
-                *newest = NewestList { time: Some(list.made_ms()), list: Some(list) };
+                mem::swap(newest, &mut other);
             }
             !is_late
         });
+        // The one before, or one that is late, is dropped here, where no lock is held.
     }
 
     /// A pushed list; returns the id of its push.
@@ -118,8 +120,8 @@ impl Pushes {
     /// It is of another form.
     pub(super) fn config(&self, json: &[u8]) -> Result<(), String> {
         let push: ConfigChangeNotify = read_json(json)?;
-        if let Some(followed) = locked(&self.configs.0).get(&(push.data_id, push.group)) {
-            followed.sender.send(());
+        if let Some(changed) = self.configs.sender(&(push.data_id, push.group)) {
+            changed.send(());
         }
         Ok(())
     }
@@ -144,11 +146,19 @@ impl<K: Hash + Eq, T: Default> Table<K, T> {
         let mut table = locked(&self.0);
         let Some(followed) = table.get_mut(key) else { return false };
         followed.followers -= 1;
-        let is_last = followed.followers == 0;
-        if is_last {
-            table.remove(key);
-        }
-        is_last
+        let last = if followed.followers == 0 { table.remove(key) } else { None };
+        // What it holds is dropped where no lock is held.
+        drop(table);
+        last.is_some()
+    }
+
+    /// Sends to those that follow, without the table: they are woken by it.
+    fn sender<Q>(&self, key: &Q) -> Option<Latest<T>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        locked(&self.0).get(key).map(|followed| followed.sender.clone())
     }
 }
 
@@ -160,7 +170,20 @@ impl<K, T> Default for Table<K, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::task::{Context, Wake};
+
     use super::*;
+
+    /// Fails where it is woken while the table is locked.
+    struct OpenWhenWoken(Arc<Pushes>);
+
+    impl Wake for OpenWhenWoken {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.services.0.try_lock().is_ok(), "services are locked");
+            assert!(self.0.configs.0.try_lock().is_ok(), "configurations are locked");
+        }
+    }
 
     fn push(name: &str, time: u64) -> Bytes {
         let json = format!(
@@ -231,5 +254,21 @@ mod tests {
         pushes.config(br#"{"dataId":"id","group":"g","tenant":""}"#).unwrap();
         assert_eq!((ours.has_changed(), other.has_changed()), (true, false));
         pushes.config(b"{}").unwrap_err();
+    }
+
+    #[test]
+    fn followers_are_woken_while_the_table_is_open() {
+        let pushes = Arc::<Pushes>::default();
+        let waker = Arc::new(OpenWhenWoken(Arc::clone(&pushes))).into();
+        let cx = Context::from_waker(&waker);
+        let (mut list, _) = pushes.follow_service("a");
+        let (mut hint, _) = pushes.follow_config("id", "g");
+        assert!(list.poll_changed(&cx).is_pending() && hint.poll_changed(&cx).is_pending());
+        pushes.service(push("a", 1)).unwrap();
+        pushes.config(br#"{"dataId":"id","group":"g","tenant":""}"#).unwrap();
+        assert!(list.poll_changed(&cx).is_ready() && hint.poll_changed(&cx).is_ready());
+        assert!(list.poll_changed(&cx).is_pending() && hint.poll_changed(&cx).is_pending());
+        assert!(pushes.leave_service("a") && pushes.leave_config("id", "g"));
+        assert!(list.poll_changed(&cx).is_ready() && hint.poll_changed(&cx).is_ready());
     }
 }
