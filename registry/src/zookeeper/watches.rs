@@ -47,7 +47,10 @@ impl Watcher {
             if told.are_all {
                 return Poll::Ready(None);
             }
-            told.waiting = Some(cx.waker().clone());
+            let before = told.waiting.replace(cx.waker().clone());
+            drop(told);
+            // A task may end with the last that wakes it.
+            drop(before);
             Poll::Pending
         })
     }
@@ -87,25 +90,19 @@ impl Watcher {
         is_same
     }
 
-    fn tell(&self, path: &Arc<str>) {
-        self.note(|told| {
-            // Bounded by the paths that it watches.
-            told.paths.insert(Arc::clone(path));
-        });
+    /// Notes a change; who waits is to be woken once no lock is held.
+    fn tell(&self, path: &Arc<str>) -> Option<Waker> {
+        let mut told = locked(&self.told);
+        // Bounded by the paths that it watches.
+        told.paths.insert(Arc::clone(path));
+        told.waiting.take()
     }
 
-    fn end(&self) {
-        self.note(|told| told.are_all = true);
-    }
-
-    /// Notes something, and wakes who waits.
-    fn note(&self, note: impl FnOnce(&mut ToldChanges)) {
-        let waiting = {
-            let mut told = locked(&self.told);
-            note(&mut told);
-            told.waiting.take()
-        };
-        waiting.into_iter().for_each(Waker::wake);
+    /// Notes the end, as [`tell`](Self::tell) does a change.
+    fn end(&self) -> Option<Waker> {
+        let mut told = locked(&self.told);
+        told.are_all = true;
+        told.waiting.take()
     }
 }
 
@@ -217,10 +214,8 @@ impl WatchesAtPaths {
         self.of_children.at(folder).filter(move |watcher| watcher.has_child(name))
     }
 
-    fn tell_end(&self, watcher: &Watcher) {
-        if self.is_over {
-            watcher.end();
-        }
+    fn tell_end(&self, watcher: &Watcher) -> Option<Waker> {
+        if self.is_over { watcher.end() } else { None }
     }
 
     /// Whether anybody watches the value at `path`.
@@ -234,9 +229,12 @@ impl WatchesAtPaths {
 impl WatchTable {
     /// Enters a watch; to be called before the request that sets it at the server is sent.
     pub(super) fn enter(&self, kind: WatchKind, path: &Arc<str>, watcher: &Arc<Watcher>) {
-        let mut table = locked(&self.0);
-        table.here.of(kind).enter(path, watcher);
-        table.tell_end(watcher);
+        let waiting = {
+            let mut table = locked(&self.0);
+            table.here.of(kind).enter(path, watcher);
+            table.tell_end(watcher)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// As [`enter`](Self::enter), of the values of these children of `folder`.
@@ -250,10 +248,15 @@ impl WatchTable {
             // Without the lock, as there may be many.
             let known = watcher.children();
             let all = NameSet::joined(known.as_ref(), names.clone());
-            let mut table = locked(&self.0);
-            table.of_children.enter(folder, watcher);
-            table.tell_end(watcher);
-            if watcher.replace_children(known.as_ref(), all) {
+            let (waiting, are_entered) = {
+                let mut table = locked(&self.0);
+                table.of_children.enter(folder, watcher);
+                // What is not put there is dropped without the lock, too.
+                let are_entered = watcher.replace_children(known.as_ref(), all.clone());
+                (table.tell_end(watcher), are_entered)
+            };
+            waiting.into_iter().for_each(Waker::wake);
+            if are_entered {
                 return;
             }
         }
@@ -261,13 +264,14 @@ impl WatchTable {
 
     /// Tells all watchers, and those who come later, that the connection has ended.
     pub(super) fn end(&self) {
-        let mut table = locked(&self.0);
-        table.is_over = true;
-        let here = table.here.each().map(|(_, paths)| paths);
-        here.into_iter()
-            .chain([&table.of_children])
-            .flat_map(WatchedPaths::all)
-            .for_each(|watcher| watcher.end());
+        let waiting: Vec<_> = {
+            let mut table = locked(&self.0);
+            table.is_over = true;
+            let here = table.here.each().map(|(_, paths)| paths);
+            let all = here.into_iter().chain([&table.of_children]).flat_map(WatchedPaths::all);
+            all.filter_map(|watcher| watcher.end()).collect()
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Takes a watch out. If nobody else has one there, `unset` is to remove it at the server; it is
@@ -307,13 +311,19 @@ impl WatchTable {
     /// Tells the watchers of `path` of a change, which ends their watches.
     pub(super) fn fire(&self, kinds: &[WatchKind], path: &str) {
         let path: Arc<str> = path.into();
-        let mut table = locked(&self.0);
-        for kind in kinds {
-            table.here.of(*kind).take(&path).for_each(|watcher| watcher.tell(&path));
+        // Those that are taken out are dropped at the end, without the lock.
+        let (mut fired, mut waiting) = (Vec::new(), Vec::new());
+        {
+            let mut table = locked(&self.0);
+            for kind in kinds {
+                fired.extend(table.here.of(*kind).take(&path));
+            }
+            waiting.extend(fired.iter().filter_map(|watcher| watcher.tell(&path)));
+            if kinds.contains(&WatchKind::Value) {
+                waiting.extend(table.of_child(&path).filter_map(|watcher| watcher.tell(&path)));
+            }
         }
-        if kinds.contains(&WatchKind::Value) {
-            table.of_child(&path).for_each(|watcher| watcher.tell(&path));
-        }
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// How many watches there are: one for each kind at a path, and one for each watcher of a child.
@@ -333,7 +343,23 @@ impl fmt::Debug for WatchTable {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Wake};
+
     use super::*;
+
+    /// Fails where it is woken or dropped while the table is locked.
+    struct OpenToTheWoken(Arc<WatchTable>);
+
+    impl Wake for OpenToTheWoken {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for OpenToTheWoken {
+        fn drop(&mut self) {
+            assert!(self.0.0.try_lock().is_ok(), "the table is locked");
+        }
+    }
 
     fn path(text: &str) -> Arc<str> {
         text.into()
@@ -431,5 +457,30 @@ mod tests {
         for watcher in &watchers {
             assert_eq!(watcher.changed().await, None);
         }
+    }
+
+    #[test]
+    fn who_waits_is_woken_while_the_table_is_open() {
+        let table = Arc::<WatchTable>::default();
+        // The last that holds one of these is who wakes it.
+        let wait = |watcher: &Watcher| {
+            let waker = Arc::new(OpenToTheWoken(Arc::clone(&table))).into();
+            pin!(watcher.changed()).as_mut().poll(&mut Context::from_waker(&waker)).is_pending()
+        };
+        let (watcher, late) = (Arc::<Watcher>::default(), Arc::<Watcher>::default());
+        for kind in [WatchKind::Value, WatchKind::Children] {
+            table.enter(kind, &path("/a"), &watcher);
+            assert!(wait(&watcher) && wait(&watcher));
+            table.fire(&[kind], "/a");
+            assert_eq!(watcher.take().len(), 1);
+        }
+        table.enter_children(&path("/a"), ["b"].into_iter(), &watcher);
+        assert!(wait(&watcher));
+        table.fire(&[WatchKind::Value], "/a/b");
+        assert_eq!(watcher.take().len(), 1);
+        assert!(wait(&watcher) && wait(&late));
+        table.end();
+        table.enter(WatchKind::Value, &path("/a"), &late);
+        assert!(!wait(&watcher) && !wait(&late));
     }
 }
