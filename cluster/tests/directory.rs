@@ -214,16 +214,17 @@ async fn calls_on_many_threads_succeed_while_lists_and_states_change_under_them(
 
 #[tokio::test(start_paused = true)]
 async fn dropping_the_directory_ends_the_subscription() {
-    let (push, snapshots) = Latest::channel(snapshot(&["a:1"]));
-    let subscription = Subscription::new(snapshots, ());
+    let (_push, snapshots) = Latest::channel(snapshot(&["a:1"]));
+    let held = Arc::new(());
+    let subscription = Subscription::new(snapshots, Arc::clone(&held));
     let net = Arc::new(Net::default());
     let options = DirectoryOptions::default();
     let directory = Directory::follow(service(), subscription, net, options);
     settle().await;
+    assert_eq!(Arc::strong_count(&held), 2);
     drop(directory);
-    while push.readers() > 0 {
-        tokio::task::yield_now().await;
-    }
+    settle().await;
+    assert_eq!(Arc::strong_count(&held), 1);
 }
 
 #[tokio::test(start_paused = true)]

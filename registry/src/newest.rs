@@ -31,7 +31,7 @@ impl<T> Newest<T> {
                 std::mem::swap(&mut news.value, &mut other);
                 news.puts += 1;
             }
-            is_put
+            is_put || doubt.is_some()
         });
         // What was before is dropped here, where no lock is held.
     }

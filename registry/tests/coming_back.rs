@@ -34,9 +34,12 @@ struct Crowd {
     listed: Mutex<BTreeSet<String>>,
     /// Whether it takes instances on, and says that it does not.
     loses_answers: AtomicBool,
-    /// What watches say: a list, or why none is known.
-    said: watch::Sender<Result<Vec<Instance>, &'static str>>,
+    /// What watches say, one after the other and without a pause.
+    said: watch::Sender<Vec<Said>>,
 }
+
+/// A list with its revision, or why none is known.
+type Said = Result<(u64, Vec<Instance>), &'static str>;
 
 impl Crowded {
     fn new(peers: usize) -> (Self, Arc<dyn Registry>) {
@@ -50,7 +53,7 @@ impl Crowded {
             connects: AtomicUsize::new(0),
             listed: Mutex::default(),
             loses_answers: AtomicBool::new(false),
-            said: watch::Sender::new(Ok(Vec::new())),
+            said: watch::Sender::new(vec![Ok((0, Vec::new()))]),
         }));
         let registry = supervise(Arc::new(crowded.clone()), config);
         (crowded, registry)
@@ -62,7 +65,12 @@ impl Crowded {
 
     /// From now on watches say so.
     fn tells(&self, said: Result<Vec<Instance>, &'static str>) {
-        drop(self.0.said.send_replace(said));
+        self.tells_together([said.map(|list| (0, list))]);
+    }
+
+    /// The same of all these.
+    fn tells_together(&self, said: impl Into<Vec<Said>>) {
+        drop(self.0.said.send_replace(said.into()));
     }
 
     fn listed(&self) -> Vec<String> {
@@ -117,17 +125,19 @@ impl Session for Crowded {
     async fn watch(&self, _: &ServiceKey, updates: &Updates) -> Result<(), Error> {
         let mut said = self.0.said.subscribe();
         loop {
-            match said.borrow_and_update().clone() {
-                Ok(list) => updates.put(Listing::new(0, list)),
-                Err(why) => updates.doubt(Error::unreachable(why)),
+            for said in said.borrow_and_update().clone() {
+                match said {
+                    Ok((revision, list)) => updates.put(Listing::new(revision, list)),
+                    Err(why) => updates.doubt(Error::unreachable(why)),
+                }
             }
             said.changed().await.unwrap();
         }
     }
 
     async fn fetch(&self, _: &ServiceKey) -> Result<Listing, Error> {
-        let said = self.0.said.borrow().clone();
-        said.map(|list| Listing::new(0, list)).map_err(Error::unreachable)
+        let said = self.0.said.borrow().last().cloned().unwrap();
+        said.map(|(revision, list)| Listing::new(revision, list)).map_err(Error::unreachable)
     }
 
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
@@ -227,6 +237,23 @@ async fn a_list_that_is_doubted_stays_with_the_reason_until_the_next() {
     crowded.tells(Ok(vec![instance(SERVICE, "b:1")]));
     shows(&mut list, &["b:1"]).await;
     timeout(LIMIT, trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_and_the_doubt_that_comes_right_after_it_are_told_in_this_order() {
+    let (crowded, registry) = Crowded::new(0);
+    let mut list = registry.subscribe(&key(SERVICE)).await.unwrap();
+    shows(&mut list, &[]).await;
+    let mut trouble = list.watch_trouble();
+    let told = |port| Ok((5, vec![instance(SERVICE, port)]));
+    crowded.tells_together([told("a:1"), Err("half of it is gone")]);
+    let soon = Duration::from_secs(1);
+    timeout(soon, trouble.wait_for(Option::is_some)).await.unwrap().unwrap();
+    shows(&mut list, &["a:1"]).await;
+    // One that is older than the newest says no less that there is a registry.
+    crowded.tells_together([Ok((3, vec![instance(SERVICE, "b:1")]))]);
+    timeout(soon, trouble.wait_for(Option::is_none)).await.unwrap().unwrap();
+    shows(&mut list, &["a:1"]).await;
 }
 
 #[tokio::test(start_paused = true)]

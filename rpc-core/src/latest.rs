@@ -12,9 +12,10 @@ use tokio::task::coop::cooperative;
 
 use crate::waiters::Waiters;
 
-/// A channel that keeps the latest value: its sender. A clone is one more sender.
+/// The sender of a channel that keeps the latest value; a clone is one more.
 ///
 /// As [`tokio::sync::watch`], in a quarter of the memory: one lock, and no room for those who wait until there are.
+/// Unlike there a value is sent where nobody reads, too.
 ///
 /// ```
 /// # extern crate rpc_core as dubhe;
@@ -38,7 +39,7 @@ struct HeldValue<T> {
     /// Counts changes.
     version: u64,
     senders: usize,
-    /// Counts readers.
+    /// Numbers readers, each of which gets the next.
     readers: u64,
     waiting: Waiters,
 }
@@ -54,8 +55,8 @@ pub struct LatestReader<T> {
 
 /// The latest value of a [`Latest`], which does not change meanwhile.
 ///
-/// It is a lock: a second one in the same thread waits for ever, and so does a sender there. To be held for no longer
-/// than it takes to look.
+/// It is a lock: nothing else of the channel can be used in this thread meanwhile, not even a clone or a drop. To be
+/// held for no longer than it takes to look.
 pub struct LatestRef<'a, T>(MutexGuard<'a, HeldValue<T>>);
 
 /// There will be no other value: all have been dropped who could send one.
@@ -63,11 +64,6 @@ pub struct LatestRef<'a, T>(MutexGuard<'a, HeldValue<T>>);
 pub struct NoLater;
 
 // === impl Latest ===
-
-/// Locks `mutex`, even if a thread panicked while holding it: the value is whole at all times.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl<T> Latest<T> {
     /// One that has this value, which counts as seen by all who subscribe.
@@ -93,14 +89,6 @@ impl<T> Latest<T> {
         LatestReader::new(&self.0, seen)
     }
 
-    /// How many readers there are.
-    #[must_use]
-    pub fn readers(&self) -> usize {
-        // Each sender has the cell, and so has each reader.
-        let held = locked(&self.0);
-        Arc::strong_count(&self.0).saturating_sub(held.senders)
-    }
-
     /// The value.
     #[must_use]
     pub fn borrow(&self) -> LatestRef<'_, T> {
@@ -117,7 +105,8 @@ impl<T> Latest<T> {
         // The one before is dropped here, where no lock is held.
     }
 
-    /// Sends a value unless it is equal to the present one; says whether it was sent.
+    /// Sends a value unless it is equal to the present one; says whether it was sent. They are compared in the lock of
+    /// the channel.
     pub fn send_if_other(&self, value: T) -> bool
     where
         T: PartialEq,
@@ -132,7 +121,8 @@ impl<T> Latest<T> {
         })
     }
 
-    /// Changes the value; readers see it if `modify` says so, which is returned.
+    /// Changes the value; readers see it if `modify` says so, which is returned. It runs in the lock of the channel, as
+    /// [`LatestRef`] says.
     pub fn send_if_modified(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         let mut held = locked(&self.0);
         let is_news = modify(&mut held.value);
@@ -174,7 +164,7 @@ impl<T> Drop for Latest<T> {
 
 impl<T: fmt::Debug> fmt::Debug for Latest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Latest").field(&*self.borrow()).finish()
+        debug("Latest", &self.0, f)
     }
 }
 
@@ -226,7 +216,7 @@ impl<T> LatestReader<T> {
         cooperative(poll_fn(|cx| self.poll_changed(cx)))
     }
 
-    /// As [`changed`](Self::changed); whoever polled last is woken.
+    /// As [`changed`](Self::changed), without giving way to other tasks; whoever polled last is woken.
     ///
     /// # Errors
     /// As there.
@@ -234,7 +224,8 @@ impl<T> LatestReader<T> {
         poll_news(&self.cell, &mut self.seen, self.number, cx)
     }
 
-    /// Waits until the value is as `is_met` says, and counts it as seen.
+    /// Waits until the value is as `is_met` says, and counts it as seen. That runs in the lock of the channel, as
+    /// [`LatestRef`] says.
     ///
     /// # Errors
     /// [`NoLater`], once all senders have gone and the last value is not so.
@@ -259,6 +250,23 @@ impl<T> LatestReader<T> {
     }
 }
 
+/// Locks `mutex`, even if a thread panicked while holding it: who changes the value has panicked then.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Shows the value, unless it is locked, as by who shows it.
+fn debug<T: fmt::Debug>(
+    name: &str,
+    cell: &Mutex<HeldValue<T>>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    match cell.try_lock() {
+        Ok(held) => f.debug_tuple(name).field(&held.value).finish(),
+        Err(_) => f.debug_tuple(name).field(&format_args!("<locked>")).finish(),
+    }
+}
+
 /// As [`LatestReader::poll_changed`], of the reader of this number.
 fn poll_news<T>(
     cell: &Mutex<HeldValue<T>>,
@@ -274,7 +282,10 @@ fn poll_news<T>(
     if held.senders == 0 {
         return Poll::Ready(Err(NoLater));
     }
-    held.waiting.put(number, cx.waker());
+    let before = held.waiting.put(number, cx.waker());
+    drop(held);
+    // A task may end with the last that wakes it, and use the channel then.
+    drop(before);
     Poll::Pending
 }
 
@@ -286,13 +297,15 @@ impl<T> Clone for LatestReader<T> {
 
 impl<T> Drop for LatestReader<T> {
     fn drop(&mut self) {
-        locked(&self.cell).waiting.remove(self.number);
+        let gone = locked(&self.cell).waiting.remove(self.number);
+        // As above.
+        drop(gone);
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for LatestReader<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LatestReader").field(&locked(&self.cell).value).finish()
+        debug("LatestReader", &self.cell, f)
     }
 }
 
@@ -356,6 +369,14 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_is_looked_at_can_be_shown() {
+        let (latest, reader) = Latest::channel(3);
+        assert_eq!(format!("{latest:?} {reader:?}"), "Latest(3) LatestReader(3)");
+        let look = reader.borrow();
+        assert_eq!(format!("{look:?} {reader:?}"), "3 LatestReader(<locked>)");
+    }
+
+    #[test]
     fn nothing_is_held_of_a_reader_that_has_waited_and_gone() {
         let latest = Latest::new(0);
         let (mut one, mut two) = (latest.subscribe(), latest.subscribe());
@@ -373,12 +394,12 @@ mod tests {
         let latest = Latest::new(0);
         let reader = latest.subscribe();
         latest.send(1);
-        let other = tokio::spawn(async move { latest.send(2) });
-        while *reader.borrow() == 1 {
+        tokio::spawn(async move { latest.send(2) });
+        for _ in 0..10_000 {
             // Each has not seen the value yet.
             reader.clone().changed().await.unwrap();
         }
-        other.await.unwrap();
+        assert_eq!(*reader.borrow(), 2);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@
 //! - what is called: [`ServiceKey`], [`Method`], [`descriptor`]
 //! - contracts: [`Invoker`], [`Codec`], [`Extension`], [`Message`](message::Message),
 //!   [`Handler`](server::Handler)
-//! - discovery's nouns: [`Instance`], [`Snapshot`], [`Subscription`]
+//! - discovery's nouns: [`Instance`], [`Snapshot`], [`Subscription`], and [`Latest`], the channel in which lists come
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -15,11 +15,14 @@ pub(crate) enum Waiters {
 }
 
 impl Waiters {
-    /// This one waits, and does so once.
-    pub(crate) fn put(&mut self, number: u64, waker: &Waker) {
+    /// This one waits, and does so once. What would have woken it before is to be dropped where no lock is held.
+    #[must_use]
+    pub(crate) fn put(&mut self, number: u64, waker: &Waker) -> Option<Waker> {
         match self {
             Self::Nobody => *self = Self::One(number, waker.clone()),
-            Self::One(present, one) if *present == number => one.clone_from(waker),
+            Self::One(present, one) if *present == number => {
+                return (!one.will_wake(waker)).then(|| mem::replace(one, waker.clone()));
+            }
             Self::One(..) => {
                 let mut several = BTreeMap::from([(number, waker.clone())]);
                 if let Self::One(present, one) = mem::take(self) {
@@ -27,18 +30,21 @@ impl Waiters {
                 }
                 *self = Self::Several(several);
             }
-            Self::Several(several) => {
-                several.insert(number, waker.clone());
-            }
+            Self::Several(several) => return several.insert(number, waker.clone()),
         }
+        None
     }
 
-    /// This one does not wait any more.
-    pub(crate) fn remove(&mut self, number: u64) {
+    /// This one does not wait any more; as above.
+    #[must_use]
+    pub(crate) fn remove(&mut self, number: u64) -> Option<Waker> {
         match self {
-            Self::One(present, _) if *present == number => *self = Self::Nobody,
-            Self::Nobody | Self::One(..) => {}
-            Self::Several(several) => drop(several.remove(&number)),
+            Self::One(present, _) if *present == number => match mem::take(self) {
+                Self::One(_, one) => Some(one),
+                Self::Nobody | Self::Several(_) => None,
+            },
+            Self::Nobody | Self::One(..) => None,
+            Self::Several(several) => several.remove(&number),
         }
     }
 
@@ -80,20 +86,20 @@ mod tests {
         let wakers = counts.clone().map(Waker::from);
         let woken = || counts.each_ref().map(|count| count.0.load(Ordering::Relaxed));
         let mut waiting = Waiters::default();
-        waiting.put(0, &wakers[3]);
-        waiting.put(0, &wakers[0]);
-        waiting.remove(1);
+        let _ = waiting.put(0, &wakers[3]);
+        let _ = waiting.put(0, &wakers[0]);
+        let _ = waiting.remove(1);
         waiting.take().wake();
         assert_eq!(woken(), [1, 0, 0, 0], "who waits in another place is woken there alone");
         for number in [0, 1, 2, 1] {
-            waiting.put(number, &wakers[usize::try_from(number).unwrap()]);
+            let _ = waiting.put(number, &wakers[usize::try_from(number).unwrap()]);
         }
-        waiting.remove(2);
+        let _ = waiting.remove(2);
         waiting.take().wake();
         waiting.take().wake();
         assert_eq!(woken(), [2, 1, 0, 0]);
-        waiting.put(3, &wakers[3]);
-        waiting.remove(3);
+        let _ = waiting.put(3, &wakers[3]);
+        let _ = waiting.remove(3);
         waiting.take().wake();
         assert_eq!(woken(), [2, 1, 0, 0]);
         assert_eq!(Arc::strong_count(&counts[3]), 2, "nothing of who went away is held");

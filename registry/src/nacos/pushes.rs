@@ -57,8 +57,8 @@ impl Pushes {
     /// alone, as is usual: lists can be long, and who follows one keeps what it means.
     pub(super) fn take_service(&self, name: &str) -> Option<UnreadList> {
         let services = locked(&self.services.0);
-        let sender = &services.get(name)?.sender;
-        let is_alone = sender.readers() == 1;
+        let Followed { sender, followers } = services.get(name)?;
+        let is_alone = *followers == 1;
         let mut taken = None;
         sender.send_if_modified(|newest| {
             taken = if is_alone { newest.list.take() } else { newest.list.clone() };
@@ -152,7 +152,7 @@ impl<K: Hash + Eq, T: Default> Table<K, T> {
         last.is_some()
     }
 
-    /// Sends to those that follow, without the table: they are woken by it.
+    /// The sender to those that follow; to be used without the table, as they are woken by it.
     fn sender<Q>(&self, key: &Q) -> Option<Latest<T>>
     where
         K: Borrow<Q>,

@@ -27,8 +27,8 @@ const READS: u32 = 4;
 /// The pause between them.
 const READ_PAUSE: Duration = Duration::from_millis(300);
 
-/// How long it may take to see whether another has written what a server refused: long enough for those reads, and
-/// so short that an operation still has the time to tell the refusal.
+/// How long it may take to see whether another has written what a server refused: long enough for those reads at up to
+/// a quarter of a second for each, and so short that an operation still has the time to tell the refusal.
 const READS_LIMIT: Duration = Duration::from_secs(2);
 
 /// How often it is looked at whether a change has stayed.

@@ -368,11 +368,18 @@ impl<S: WatchTarget> Follow<S> {
             };
             // Also at the end: what came whole before it counts.
             if ended.is_none() || newest.has_changed() {
-                let WatchNews { value, puts, doubt } = newest.borrow_and_update().clone();
-                if let Some(update) = value.filter(|_| puts != seen) {
-                    self.target.publish(&self.link, update, &self.ends).await;
-                }
+                let (update, puts, doubt) = {
+                    let WatchNews { value, puts, doubt } = &*newest.borrow_and_update();
+                    (value.clone().filter(|_| *puts != seen), *puts, doubt.clone())
+                };
                 seen = puts;
+                match update {
+                    Some(update) => self.target.publish(&self.link, update, &self.ends).await,
+                    // An older one has come, and confirms it.
+                    None if doubt.is_none() && puts > 0 => self.ends.confirm(),
+                    None => {}
+                }
+                // It is of what came before it.
                 doubt.iter().for_each(|why| self.doubt(why));
             }
             if let Some(error) = ended {

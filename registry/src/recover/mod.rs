@@ -124,8 +124,8 @@ impl Registry for Supervised {
         if values.borrow().source == Source::Pending {
             link.check_admitted()?;
         }
-        // What resumes it keeps it alive, too.
-        let subscription = Subscription::new(values, ()).resumed_by(move || followed.follow());
+        let subscription = Subscription::new(values, Arc::clone(&followed));
+        let subscription = subscription.resumed_by(move || followed.follow());
         Ok(subscription.of_registry(Arc::clone(&self.address), trouble))
     }
 

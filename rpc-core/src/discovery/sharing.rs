@@ -144,7 +144,8 @@ impl<T: PartialEq> WeakPool<T> {
     #[must_use]
     pub fn shared_last_at(&mut self, place: impl Hash, value: Arc<T>) -> Arc<T> {
         let known = self.known.remove(&self.hasher.hash_one(place));
-        if self.known.is_empty() {
+        // What comes with as many others is given back with them.
+        if self.known.len() <= self.known.capacity() / 8 {
             self.sweep();
         }
         known.and_then(|known| known.upgrade()).filter(|known| *known == value).unwrap_or(value)
@@ -348,6 +349,17 @@ mod tests {
         assert!(Arc::ptr_eq(&one, &pool.shared_last_at("place", value("one"))));
         assert_eq!(*pool.shared_last_at("place", value("other")), "other");
         assert_eq!(pool.known(), 0);
+
+        let values: Vec<_> = (0..10_000).map(Arc::new).collect();
+        let mut pool = WeakPool::default();
+        for one in &values {
+            let _ = pool.shared(Arc::clone(one));
+        }
+        for one in &values[1..] {
+            assert!(Arc::ptr_eq(one, &pool.shared_last_at(**one, Arc::clone(one))));
+        }
+        let room = pool.known.capacity();
+        assert!(pool.known() == 1 && room < 4 * SMALL, "{pool:?} has room for {room}");
     }
 
     #[test]

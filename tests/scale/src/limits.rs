@@ -12,9 +12,9 @@ pub(crate) struct Limit {
 pub(crate) const MEMORY: Limit =
     Limit { what: "memory that an instance takes", most: 1024.0, unit: "bytes" };
 pub(crate) const IDLE: Limit =
-    Limit { what: "CPU while nothing changes", most: 1.0, unit: "% of a core" };
+    Limit { what: "CPU while nothing changes", most: 2.0, unit: "% of a core" };
 pub(crate) const CHURN: Limit =
-    Limit { what: "CPU while 1 % changes each second", most: 25.0, unit: "% of a core" };
+    Limit { what: "CPU while 1 % changes each second", most: 33.0, unit: "% of a core" };
 pub(crate) const LAG: Limit =
     Limit { what: "from a change to the list, p99", most: 5_000.0, unit: "ms" };
 pub(crate) const FAILED: Limit = Limit { what: "calls that failed", most: 0.0, unit: "in all" };

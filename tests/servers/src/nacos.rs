@@ -292,7 +292,8 @@ fn launch(prepared: &Path, home: &Path, port: u16, settings: &[String]) -> Proce
 fn free_port() -> u16 {
     loop {
         let [port] = crate::free_ports();
-        if [port + 1000, port + 1001, port - 1000].into_iter().all(take_port) {
+        let beside = [port.checked_add(1000), port.checked_add(1001), port.checked_sub(1000)];
+        if beside.into_iter().all(|port| port.is_some_and(take_port)) {
             return port;
         }
     }

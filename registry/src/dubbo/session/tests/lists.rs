@@ -58,6 +58,29 @@ async fn whatever_levels_a_provider_uses_it_is_listed_once_and_as_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_provider_says_at_both_levels_is_held_once_whichever_is_read_first() {
+    let address = "10.0.0.1:20880";
+    for order in [&["all"][..], &["interface", "instance"], &["instance", "interface"]] {
+        let store = Arc::default();
+        let (_, reader) = open(&store, "");
+        let mut list = Watched::new(&reader, "shop.Stock");
+        let mut providers = Vec::new();
+        for mode in order {
+            let query = format!("?register-mode={mode}");
+            providers.push(registered(&store, &query, &[address]).await);
+            list.shows(&[address]).await;
+        }
+        // The node of each level has it, and the list.
+        let holders = || {
+            let news = list.newest.borrow();
+            let listed = &news.value.as_ref().unwrap().instances;
+            (Arc::strong_count(&listed[0]), listed.len())
+        };
+        eventually("held once", || holders() == (3, 1)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_list_waits_for_every_part_of_it() {
     let store = Arc::default();
     let provider = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
