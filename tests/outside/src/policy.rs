@@ -107,7 +107,7 @@ async fn an_own_policy_is_chosen_by_name_for_one_method() {
     }
     let failed: Vec<&Status> = both.iter().filter_map(|result| result.as_ref().err()).collect();
     assert_eq!(failed.len(), 1, "{both:?}");
-    assert_eq!(failed[0].address(), Some(&*nobody.to_string()));
+    assert_eq!(failed[0].address(), Some(nobody));
 }
 
 #[test]
