@@ -167,6 +167,37 @@ impl EtcdLink {
     where
         A: Message + Default,
     {
+        self.ask(path, request).await?.map_err(|failure| self.error(&failure))
+    }
+
+    /// Calls a method that writes `key`, as [`call`](Self::call) does.
+    ///
+    /// # Errors
+    /// [`Error::invalid_config`] if it is more than etcd takes: it will be no less the next time.
+    pub(super) async fn write<A>(
+        &self,
+        path: &'static str,
+        key: &str,
+        request: &impl Message,
+    ) -> Result<A, Error>
+    where
+        A: Message + Default,
+    {
+        self.ask(path, request).await?.map_err(|failure| match words::is_too_large(&failure) {
+            true => words::too_large(&self.access.name, key, request.encoded_len()),
+            false => self.error(&failure),
+        })
+    }
+
+    /// Asks, and again with a new login if the present one has run out. The outer error is the end of the session.
+    async fn ask<A>(
+        &self,
+        path: &'static str,
+        request: &impl Message,
+    ) -> Result<Result<A, GrpcFailure>, Error>
+    where
+        A: Message + Default,
+    {
         let login = self.grpc.token();
         let exchange = async {
             match self.grpc.unary(path, request).await {
@@ -179,7 +210,7 @@ impl EtcdLink {
         };
         tokio::select! {
             biased;
-            answer = exchange => answer.map_err(|failure| self.error(&failure)),
+            answer = exchange => Ok(answer),
             () = self.closed() => Err(self.lost("the session ended")),
         }
     }

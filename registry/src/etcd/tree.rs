@@ -73,14 +73,19 @@ impl EtcdTree {
 
     async fn put(&self, path: &str, value: Bytes, lease: i64) -> Result<(), Error> {
         let request = PutRequest { key: path.into(), value: value.into(), lease };
-        let _: PutResponse = self.link().call(PUT, &request).await?;
+        let _: PutResponse = self.link().write(PUT, path, &request).await?;
         Ok(())
     }
 
-    /// Does `then` if the condition holds, and says whether it did.
-    async fn transact(&self, when: EtcdCompare, then: EtcdOperation) -> Result<bool, Error> {
+    /// Does `then` at `path` if the condition holds, and says whether it did.
+    async fn transact(
+        &self,
+        path: &str,
+        when: EtcdCompare,
+        then: EtcdOperation,
+    ) -> Result<bool, Error> {
         let request = TxnRequest { compare: vec![when], success: vec![then] };
-        let answer: TxnResponse = self.link().call(TXN, &request).await?;
+        let answer: TxnResponse = self.link().write(TXN, path, &request).await?;
         Ok(answer.succeeded)
     }
 
@@ -212,7 +217,7 @@ impl NodeTree for EtcdTree {
     async fn remove_owned(&self, path: &str) -> Result<(), Error> {
         let ours = EtcdCompare::owned_by(path.into(), self.link().lease);
         let delete = EtcdOperation::delete(DeleteRangeRequest { key: path.into() });
-        self.transact(ours, delete).await?;
+        self.transact(path, ours, delete).await?;
         Ok(())
     }
 
@@ -231,7 +236,7 @@ impl NodeTree for EtcdTree {
             let changed_at = present.map_or(0, |kv| kv.mod_revision);
             let unchanged = EtcdCompare::changed_at(path.into(), changed_at);
             let put = PutRequest { key: path.into(), value: value.into(), lease: 0 };
-            if self.transact(unchanged, EtcdOperation::put(put)).await? {
+            if self.transact(path, unchanged, EtcdOperation::put(put)).await? {
                 return Ok(());
             }
         }

@@ -25,6 +25,21 @@ pub(super) fn is_lease_gone(failure: &GrpcFailure) -> bool {
     matches!(failure, GrpcFailure::Status { message, .. } if message.contains(said))
 }
 
+/// Whether it is more than etcd takes at once.
+pub(super) fn is_too_large(failure: &GrpcFailure) -> bool {
+    // Its own limit, and that of its gRPC, which is a bit more.
+    let said = ["request is too large", "message larger than max"];
+    matches!(failure, GrpcFailure::Status { message, .. } if said.iter().any(|said| message.contains(said)))
+}
+
+/// The error of `address` where writing `key` takes a request of so many bytes, which is more than etcd takes.
+pub(super) fn too_large(address: &str, key: &str, bytes: usize) -> Error {
+    Error::invalid_config(format!(
+        "registry {address}: {key}: a request of {bytes} bytes is more than etcd takes \
+         (--max-request-bytes, 1.5 MiB): register less under one name"
+    ))
+}
+
 /// The error of `address`, where the `user`, if there is one, works below the keys of `root`.
 pub(super) fn error(address: &str, (user, root): (&str, &str), failure: &GrpcFailure) -> Error {
     let text = format!("registry {address}: {failure}");

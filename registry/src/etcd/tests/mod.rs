@@ -3,6 +3,7 @@
 mod faults;
 mod joint_ranges;
 mod tls;
+mod too_large;
 
 use std::io::{Read as _, Write as _};
 
