@@ -114,7 +114,7 @@ impl Session for TreeSession {
         };
         // Both, so that one level that fails does not keep the other from its due.
         let (of_interface, of_application) = tokio::join!(of_interface, of_application);
-        of_interface.and(of_application)
+        of_both(of_interface, of_application)
     }
 
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
@@ -174,6 +174,17 @@ impl Session for TreeSession {
     /// A backend with such sessions says so by `has_settings`.
     fn settings(&self) -> Option<&dyn ConfigSession> {
         Some(&self.config)
+    }
+}
+
+/// What comes of both levels. Where one never succeeds, the other is to be tried again as soon as alone.
+fn of_both(
+    of_interface: Result<(), Error>,
+    of_application: Result<(), Error>,
+) -> Result<(), Error> {
+    match (of_interface, of_application) {
+        (Err(never), Err(other)) if never.is_invalid_config() => Err(other),
+        (of_interface, of_application) => of_interface.and(of_application),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 
 use super::super::layout::{Layout, RecordForm};
 use super::super::memory_tree::{MemoryStore, MemoryTree};
-use super::TreeSession;
+use super::{TreeSession, of_both};
 use crate::backend::{Demand, Listing, Session, Updates};
 use crate::newest::WatchNews;
 use crate::{RegistryParams, RegistryUrl};
@@ -129,4 +129,21 @@ async fn the_end_of_the_tree_is_the_end_of_the_session_with_its_reason() {
     tree.lose();
     timeout(LIMIT, session.closed()).await.unwrap();
     assert_eq!(session.reason().unwrap().to_string(), "the session is lost");
+}
+
+#[test]
+fn a_level_that_never_succeeds_keeps_no_other_from_being_tried_again_soon() {
+    let never = || Err(Error::invalid_config("never"));
+    let later = || Err(Error::unreachable("later"));
+    for (of_interface, of_application, expected) in [
+        (Ok(()), Ok(()), None),
+        (never(), Ok(()), Some("never")),
+        (Ok(()), never(), Some("never")),
+        (never(), later(), Some("later")),
+        (later(), never(), Some("later")),
+        (never(), never(), Some("never")),
+    ] {
+        let failed = of_both(of_interface, of_application).err();
+        assert_eq!(failed.map(|error| error.to_string()).as_deref(), expected);
+    }
 }
