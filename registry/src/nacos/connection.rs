@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
+use prost::Message as _;
 use rpc_core::Error;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -38,6 +39,9 @@ const PUSHES: &str = "/BiRequestStream/requestBiStream";
 
 /// The lists of about 100,000 instances.
 const LIMITS: GrpcLimits = GrpcLimits { message: 64 * 1024 * 1024 };
+
+/// The longest message that servers take. They end the stream of a longer one without a word.
+const MOST_TAKEN: usize = 10 * 1024 * 1024;
 
 /// How often the server is asked whether it knows us.
 const PING_EVERY: Duration = Duration::from_secs(5);
@@ -173,7 +177,15 @@ impl NacosConnection {
 
     /// The error of an operation.
     pub(super) fn error(&self, doing: &str, refusal: &NacosRefusal) -> Error {
-        self.shared.error(&format!("{doing}: {}", refusal.why))
+        match refusal.code {
+            code::TOO_LARGE => self.final_error(doing, refusal, "register less under one name"),
+            _ => self.shared.error(&format!("{doing}: {}", refusal.why)),
+        }
+    }
+
+    /// The error of an operation that fares no better the next time, with what to do.
+    pub(super) fn final_error(&self, doing: &str, refusal: &NacosRefusal, remedy: &str) -> Error {
+        Error::invalid_config(self.shared.text(&format!("{doing}: {}; {remedy}", refusal.why)))
     }
 
     /// Waits until the connection ends.
@@ -260,7 +272,11 @@ impl Shared {
                 GrpcFailure::Unwanted(_) => code::UNWANTED,
                 GrpcFailure::Status { .. } | GrpcFailure::Broken(_) => 0,
             };
-            NacosRefusal { code, why: failure.to_string() }
+            let (bytes, why) = (payload.encoded_len(), failure.to_string());
+            match code == 0 && bytes > MOST_TAKEN {
+                true => NacosRefusal { code: code::TOO_LARGE, why: too_large(bytes, &why) },
+                false => NacosRefusal { code, why },
+            }
         })
     }
 
@@ -339,6 +355,13 @@ impl Shared {
         let why: String = why.chars().take(500).collect();
         format!("registry {}: {}", self.registry, why.replace(char::is_control, " "))
     }
+}
+
+fn too_large(bytes: usize, why: &str) -> String {
+    format!(
+        "a message of {bytes} bytes is more than Nacos takes \
+         (nacos.remote.server.grpc.sdk.max-inbound-message-size, 10 MiB): {why}"
+    )
 }
 
 // === tasks ===

@@ -18,7 +18,7 @@ use super::messages::{
 };
 use super::own_hosts::{Done, NextStep, OwnHosts, lists_all};
 use super::pushes::NewestList;
-use super::refusal::NacosRefusal;
+use super::refusal::{NacosRefusal, code};
 use super::unread_list::UnreadList;
 use crate::lock::locked;
 use crate::off_thread::off_thread_if_long;
@@ -83,12 +83,16 @@ impl Naming {
     ) -> Result<(), Error> {
         let own = self.own(service);
         let version = own.put(key, host)?;
-        self.settle(&own, service, version, true).await.map_err(|refusal| {
+        self.settle(&own, service, version, Some(key)).await.map_err(|refusal| {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
                 own.remove(key);
             }
-            self.connection.error(&format!("cannot register in `{service}`"), &refusal)
+            let doing = format!("cannot register in `{service}`");
+            match refusal.code {
+                code::ILLEGAL => self.connection.final_error(&doing, &refusal, remedy(&refusal)),
+                _ => self.connection.error(&doing, &refusal),
+            }
         })
     }
 
@@ -98,29 +102,40 @@ impl Naming {
             return Ok(());
         };
         let version = own.remove(key);
-        let outcome = self.settle(&own, service, version, false).await;
+        let outcome = self.settle(&own, service, version, None).await;
         outcome.map_err(|refusal| {
             self.connection.error(&format!("cannot unregister from `{service}`"), &refusal)
         })
     }
 
-    /// Waits until the server has `version` of what is wanted; publishes it if nobody else does.
+    /// Waits until the server has `version` of what is wanted; publishes it if nobody else does. With the key of a host
+    /// it is looked at now and then whether the server still has it.
     async fn settle(
         &self,
         own: &OwnHosts,
         service: &str,
         version: u64,
-        checks: bool,
+        key: Option<&str>,
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
-        let checks = checks.then_some(self.check_holds);
+        let checks = key.map(|_| self.check_holds);
         match done.next_step(version, own.version(), checks) {
             NextStep::Nothing => return Ok(()),
             NextStep::Check if self.has(service, own, &mut done).await? => return Ok(()),
             NextStep::Check | NextStep::Publish => {}
         }
         let (hosts, newest) = own.hosts().map_err(NacosRefusal::silent)?;
-        self.publish(service, &hosts).await?;
+        if let Err(refusal) = self.publish(service, &hosts).await {
+            let others = own.taken_hosts(key).map_err(NacosRefusal::silent)?;
+            // One of those that came with it may be to blame, which is told by the rest.
+            let Some(hosts) = others.filter(|_| refusal.code == code::ILLEGAL) else {
+                return Err(refusal);
+            };
+            self.publish(service, &hosts).await?;
+            key.inspect(|key| own.take_one(key));
+            return Ok(());
+        }
+        own.take(newest);
         done.reach(newest);
         Ok(())
     }
@@ -288,6 +303,17 @@ impl Drop for FollowedService {
             // Full: the server pushes on, and that is ignored.
             let _ = self.naming.leaving.try_send(std::mem::take(&mut self.service));
         }
+    }
+}
+
+/// What to do where what a registration says is refused.
+fn remedy(refusal: &NacosRefusal) -> &'static str {
+    match refusal.why.contains("Metadata") {
+        true => {
+            "give the provider less metadata, leave out the interface level (register-mode=instance), or \
+             have Nacos take more (nacos.naming.service.metadata.length)"
+        }
+        false => "register it under a name and an address that Nacos takes",
     }
 }
 

@@ -39,6 +39,8 @@ struct Wanted {
 struct OwnHost {
     /// The hash of a key of the caller's.
     key: u64,
+    /// The first version that has it as it is, until the server has taken that.
+    untaken: Option<u64>,
     /// As JSON: what it says of itself takes several times the memory as a map.
     json: Box<str>,
 }
@@ -81,15 +83,17 @@ impl OwnHosts {
                 return Err(lost("it is another one once it was JSON".to_owned()));
             }
             Ok(at) => {
-                wanted.hosts[at].json = json;
                 wanted.version += 1;
+                let untaken = Some(wanted.version);
+                wanted.hosts[at] = OwnHost { key: wanted.hosts[at].key, untaken, json };
             }
             Err((at, key)) => {
                 if wanted.hosts.is_empty() {
                     wanted.hosts.reserve_exact(1);
                 }
-                wanted.hosts.insert(at, OwnHost { key, json });
                 wanted.version += 1;
+                let untaken = Some(wanted.version);
+                wanted.hosts.insert(at, OwnHost { key, untaken, json });
             }
         }
         Ok(wanted.version)
@@ -110,16 +114,47 @@ impl OwnHosts {
     /// # Errors
     /// A host cannot be read any more.
     pub(super) fn hosts(&self) -> Result<(Vec<NacosHost>, u64), String> {
+        self.hosts_that(|_| true)
+    }
+
+    /// As [`hosts`](Self::hosts), without those that no server has taken yet, but with the one under `key`; `None` if there
+    /// is no other that none has taken.
+    pub(super) fn taken_hosts(&self, key: Option<&str>) -> Result<Option<Vec<NacosHost>>, String> {
+        let key = key.map(|key| locked(&self.wanted).hasher.hash_one(key));
+        let (hosts, _) = self.hosts_that(|host| host.untaken.is_none() || Some(host.key) == key)?;
+        Ok((hosts.len() < locked(&self.wanted).hosts.len()).then_some(hosts))
+    }
+
+    fn hosts_that(
+        &self,
+        is_meant: impl Fn(&OwnHost) -> bool,
+    ) -> Result<(Vec<NacosHost>, u64), String> {
         let (hosts, version) = {
             let wanted = locked(&self.wanted);
-            let hosts = wanted.hosts.iter().map(|host| read(&host.json));
-            (hosts.collect::<Result<Vec<_>, _>>(), wanted.version)
+            let hosts = wanted.hosts.iter().filter(|host| is_meant(host));
+            (hosts.map(|host| read(&host.json)).collect::<Result<Vec<_>, _>>(), wanted.version)
         };
         let mut hosts = hosts?;
         hosts.sort_unstable_by(|a, b| {
             (&a.ip, a.port, &a.metadata).cmp(&(&b.ip, b.port, &b.metadata))
         });
         Ok((hosts, version))
+    }
+
+    /// A server has taken all of `version`.
+    pub(super) fn take(&self, version: u64) {
+        let mut wanted = locked(&self.wanted);
+        for host in &mut wanted.hosts {
+            host.untaken = host.untaken.filter(|since| *since > version);
+        }
+    }
+
+    /// A server has taken the host under `key`.
+    pub(super) fn take_one(&self, key: &str) {
+        let mut wanted = locked(&self.wanted);
+        if let Ok(at) = wanted.find(key) {
+            wanted.hosts[at].untaken = None;
+        }
     }
 
     /// The host that is wanted under `key`.
@@ -299,6 +334,27 @@ mod tests {
         }
         done.reach(1);
         assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing);
+    }
+
+    #[test]
+    fn what_no_server_has_taken_yet_is_told_from_the_rest() {
+        let own = OwnHosts::default();
+        let host = |port| host("10.0.0.1", port, "1");
+        own.put("a", &host(1)).unwrap();
+        assert_eq!(own.taken_hosts(Some("a")), Ok(None), "it is alone");
+        own.take(own.version());
+        own.put("b", &host(2)).unwrap();
+        own.put("c", &host(3)).unwrap();
+        assert_eq!(own.taken_hosts(Some("b")), Ok(Some(vec![host(1), host(2)])));
+        assert_eq!(own.taken_hosts(None), Ok(Some(vec![host(1)])));
+        own.take_one("b");
+        assert_eq!(own.taken_hosts(None), Ok(Some(vec![host(1), host(2)])));
+        assert_eq!(own.taken_hosts(Some("c")), Ok(None));
+        // One that says something else is another one, which was published with the last.
+        own.put("a", &host(4)).unwrap();
+        assert_eq!(own.taken_hosts(Some("c")), Ok(Some(vec![host(2), host(3)])));
+        own.take(own.version() - 1);
+        assert_eq!(own.taken_hosts(None), Ok(Some(vec![host(2), host(3)])));
     }
 
     #[test]

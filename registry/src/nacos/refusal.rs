@@ -23,8 +23,12 @@ pub(super) mod code {
     pub(in crate::nacos) const UNREGISTERED: i32 = 301;
     /// A configuration is being changed at this moment.
     pub(in crate::nacos) const BEING_CHANGED: i32 = 400;
+    /// A registration says what none may.
+    pub(in crate::nacos) const ILLEGAL: i32 = 400;
     /// No token, a bad one, or no right to this.
     pub(in crate::nacos) const NO_RIGHT: i32 = 403;
     /// None of Nacos' own: the server takes no connection of ours.
     pub(in crate::nacos) const UNWANTED: i32 = -1;
+    /// Nor that: the message was longer than servers take.
+    pub(in crate::nacos) const TOO_LARGE: i32 = -2;
 }

@@ -27,6 +27,7 @@ use crate::dubbo::{
 };
 use crate::joint_work::JointWork;
 use crate::off_thread::off_thread_if_long;
+use crate::sound;
 
 /// The shortest time between two lists of a service that are handed on.
 const LIST_GAP: Duration = Duration::from_millis(100);
@@ -78,7 +79,7 @@ impl NacosTree {
 
     /// The service of an owned node, and what is listed there for it.
     fn entry(path: &str, value: &[u8]) -> Result<(String, String, NacosHost), Error> {
-        let wrong = |why: String| Error::invalid_config(format!("`{path}`: {why}"));
+        let wrong = |why: String| Error::invalid_config(format!("`{}`: {why}", sound::plain(path)));
         let (parent, name) =
             Place::of_child(path).ok_or_else(|| wrong("Nacos has no such place".to_owned()))?;
         let (service, host) = match parent {

@@ -17,6 +17,8 @@ use crate::RegistryParams;
 use crate::backend::Demand;
 use crate::dubbo::{DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode};
 
+mod refusals;
+
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A tree of `server`, in a namespace of its own.
