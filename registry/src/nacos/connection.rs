@@ -175,6 +175,11 @@ impl NacosConnection {
         self.shared.ask(ask, |head, json| Ok(UnreadList::new(head, json))).await
     }
 
+    /// The address of the registry.
+    pub(super) fn registry(&self) -> &str {
+        &self.shared.registry
+    }
+
     /// The error of an operation.
     pub(super) fn error(&self, doing: &str, refusal: &NacosRefusal) -> Error {
         match refusal.code {

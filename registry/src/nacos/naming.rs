@@ -16,7 +16,7 @@ use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
-use super::own_hosts::{Done, NextStep, OwnHosts, lists_all};
+use super::own_hosts::{Done, NextStep, OwnHosts, off_list};
 use super::pushes::NewestList;
 use super::refusal::{NacosRefusal, code};
 use super::unread_list::UnreadList;
@@ -119,10 +119,14 @@ impl Naming {
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
         let checks = key.map(|_| self.check_holds);
-        match done.next_step(version, own.version(), checks) {
+        let step = done.next_step(version, own.version(), checks);
+        let off_list = match step {
             NextStep::Nothing => return Ok(()),
-            NextStep::Check if self.has(service, own, &mut done).await? => return Ok(()),
-            NextStep::Check | NextStep::Publish => {}
+            NextStep::Check => self.off_list(service, own, &mut done).await?,
+            NextStep::Publish => 0,
+        };
+        if step == NextStep::Check && !done.is_lost(off_list) {
+            return Ok(());
         }
         let (hosts, newest) = own.hosts().map_err(NacosRefusal::silent)?;
         if let Err(refusal) = self.publish(service, &hosts).await {
@@ -136,27 +140,33 @@ impl Naming {
             return Ok(());
         }
         own.take(newest);
-        done.reach(newest);
+        done.reach(newest, off_list);
         Ok(())
     }
 
-    /// Whether the server lists all that is wanted.
-    async fn has(
+    /// How many of the hosts that are wanted the server does not list.
+    async fn off_list(
         &self,
         service: &str,
         own: &OwnHosts,
         done: &mut Done,
-    ) -> Result<bool, NacosRefusal> {
+    ) -> Result<usize, NacosRefusal> {
         let (hosts, version) = own.hosts().map_err(NacosRefusal::silent)?;
         let list = self.query(service).await?;
         let items = list.len();
-        let look = move || {
-            list.read().map(|listed| (listed.hosts.len(), lists_all(&listed.hosts, &hosts)))
-        };
+        let look =
+            move || list.read().map(|listed| (listed.hosts.len(), off_list(&listed.hosts, &hosts)));
         let looked = off_thread_if_long(items, look).await.map_err(NacosRefusal::silent)?;
-        let (listed, has_all) = looked.map_err(NacosRefusal::silent)?;
-        done.look(listed, has_all.then_some(version));
-        Ok(has_all)
+        let (listed, off_list) = looked.map_err(NacosRefusal::silent)?;
+        if done.look(listed, off_list, version) {
+            let registry = self.connection.registry();
+            tracing::warn!(
+                target: "dubhe::registry",
+                registry, service,
+                "registered and not listed: it is switched off in Nacos, or was changed there"
+            );
+        }
+        Ok(off_list)
     }
 
     /// What this process lists of a service, and its version.
@@ -167,18 +177,24 @@ impl Naming {
         self.own(service).hosts().map_err(|why| self.unread(service, &NacosRefusal::silent(why)))
     }
 
-    /// Notes that the list of a service was read for something else: how many hosts it has, and which version of ours
-    /// where it has that.
-    pub(super) async fn note(&self, service: &str, listed: usize, version: Option<u64>) {
-        self.own(service).turn().await.look(listed, version);
+    /// Notes that the list of a service was read for something else: how many hosts it has, and how many of this version of
+    /// ours are not among them.
+    pub(super) async fn note(
+        &self,
+        service: &str,
+        listed: usize,
+        (off_list, version): (usize, u64),
+    ) {
+        self.own(service).turn().await.look(listed, off_list, version);
     }
 
     /// The host under `key` of a service if the server is known to list it, and the list need not be read again yet.
     pub(super) async fn known(&self, service: &str, key: &str) -> Option<NacosHost> {
         let own = locked(&self.listed).get(service).cloned()?;
         let version = own.version();
-        let next = own.turn().await.next_step(version, version, Some(self.check_holds));
-        if next == NextStep::Nothing { own.host(key) } else { None }
+        let done = own.turn().await;
+        let next = done.next_step(version, version, Some(self.check_holds));
+        if next == NextStep::Nothing && done.is_listed() { own.host(key) } else { None }
     }
 
     /// Replaces what this connection lists of `service`.

@@ -16,6 +16,11 @@ use crate::lock::locked;
 /// each who asks, so all who stand on it read one host after the other in this time, however long it is.
 const UNREAD_FOR_ONE: Duration = Duration::from_millis(100);
 
+/// How soon hosts that were published again, and are not listed then, are published once more: at first and at last. Who
+/// switches one off in Nacos, or changes what it says, has it so for long, and whoever follows the list is told of each
+/// publication. At first it is less than the time between two checks: a server may lose them twice.
+const AGAIN_AFTER: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(600));
+
 /// What this process lists of one service.
 #[derive(Debug, Default)]
 pub(super) struct OwnHosts {
@@ -54,6 +59,19 @@ pub(super) struct Done {
     checked: Option<Instant>,
     /// How long the list is not read again as it is long; zero while that is not known.
     unread: Duration,
+    /// What was published again and has not been listed since.
+    off_list: Option<OffList>,
+}
+
+/// Hosts that were not on the list, were published again, and may stay off it.
+#[derive(Debug)]
+struct OffList {
+    hosts: usize,
+    /// When they are published once more, if they are not listed then.
+    again: Instant,
+    pause: Duration,
+    /// Whether they were looked for since.
+    is_looked_for: bool,
 }
 
 /// What is to be done until the server has a version.
@@ -204,23 +222,52 @@ impl Done {
         }
     }
 
-    /// The list was read: it has so many hosts, and `version` of ours where that is given.
-    pub(super) fn look(&mut self, listed: usize, version: Option<u64>) {
+    /// The list was read: it has `listed` hosts, and `off_list` of `version` of ours are not among them. Says whether those
+    /// are for the first time known to stay off it although the server has them.
+    pub(super) fn look(&mut self, listed: usize, off_list: usize, version: u64) -> bool {
         let listed = u32::try_from(listed).unwrap_or(u32::MAX);
         // Those who came together do not stay together.
         let share = rand::random_range(0.5..=1.0);
         self.unread = UNREAD_FOR_ONE.saturating_mul(listed).mul_f64(share);
-        match version {
-            Some(version) if version == self.version => self.checked = Some(Instant::now()),
-            Some(_) => {}
-            // However long the list is, ours are to be looked for again.
-            None => self.checked = None,
+        if off_list == 0 {
+            if version == self.version {
+                (self.checked, self.off_list) = (Some(Instant::now()), None);
+            }
+            return false;
         }
+        if self.is_lost(off_list) {
+            // However long the list is, ours are to be looked for again.
+            self.checked = None;
+            return false;
+        }
+        self.checked = Some(Instant::now());
+        let known = self.off_list.as_mut();
+        known.is_some_and(|known| !std::mem::replace(&mut known.is_looked_for, true))
     }
 
-    /// The server has `version`, as of now.
-    pub(super) fn reach(&mut self, version: u64) {
+    /// Whether so many of ours that are not on the list are to be published again: none is, and those are not that are
+    /// known to stay off it although the server has them.
+    pub(super) fn is_lost(&self, off_list: usize) -> bool {
+        let is_known = |known: &OffList| off_list <= known.hosts && Instant::now() < known.again;
+        off_list > 0 && !self.off_list.as_ref().is_some_and(is_known)
+    }
+
+    /// Whether the server is known to list what it has.
+    pub(super) fn is_listed(&self) -> bool {
+        self.off_list.is_none()
+    }
+
+    /// The server has `version`, as of now; if so many of it were not on its list, for it was published again.
+    pub(super) fn reach(&mut self, version: u64, off_list: usize) {
         (self.version, self.checked) = (version, Some(Instant::now()));
+        let before = self.off_list.take().filter(|_| off_list > 0);
+        if off_list > 0 {
+            let (first, longest) = AGAIN_AFTER;
+            let pause = before.as_ref().map_or(first, |known| (known.pause * 2).min(longest));
+            let is_looked_for = before.is_some_and(|known| known.is_looked_for);
+            let again = Instant::now() + pause;
+            self.off_list = Some(OffList { hosts: off_list, again, pause, is_looked_for });
+        }
     }
 }
 
@@ -228,17 +275,18 @@ fn read(json: &str) -> Result<NacosHost, String> {
     serde_json::from_str(json).map_err(|error| format!("a host does not survive JSON: {error}"))
 }
 
-/// Whether `listed` has all of `ours`.
-pub(super) fn lists_all(listed: &[NacosHost], ours: &[NacosHost]) -> bool {
+/// How many of `ours` are not `listed`.
+pub(super) fn off_list(listed: &[NacosHost], ours: &[NacosHost]) -> usize {
     // Two starts of a program may be listed at one address.
     let mut by_address: HashMap<_, Vec<_>> = HashMap::new();
     for host in listed {
         by_address.entry((&*host.ip, host.port)).or_default().push(&host.metadata);
     }
-    ours.iter().all(|ours| {
+    let is_off = |ours: &&NacosHost| {
         let theirs = by_address.get(&(&*ours.ip, ours.port));
-        theirs.is_some_and(|theirs| theirs.contains(&&ours.metadata))
-    })
+        theirs.is_none_or(|theirs| !theirs.contains(&&ours.metadata))
+    };
+    ours.iter().filter(is_off).count()
 }
 
 #[cfg(test)]
@@ -291,7 +339,7 @@ mod tests {
         assert_eq!(done.next_step(1, 1, checks), NextStep::Publish);
         // Nothing is wanted, and nothing was published: still that may be false of an older connection.
         assert_eq!(done.next_step(0, 0, checks), NextStep::Check);
-        done.reach(2);
+        done.reach(2, 0);
         // Its change went with a later one.
         assert_eq!(done.next_step(1, 2, checks), NextStep::Nothing);
         assert_eq!(done.next_step(3, 3, None), NextStep::Publish);
@@ -299,9 +347,9 @@ mod tests {
         assert_eq!(done.next_step(2, 2, None), NextStep::Nothing);
         assert_eq!(done.next_step(2, 3, checks), NextStep::Nothing, "another one publishes 3");
         assert_eq!(done.next_step(2, 2, checks), NextStep::Check);
-        done.look(1, Some(1));
+        done.look(1, 0, 1);
         assert_eq!(done.next_step(2, 2, checks), NextStep::Check, "that was not the one it has");
-        done.look(1, Some(2));
+        done.look(1, 0, 2);
         assert_eq!(done.next_step(2, 2, checks), NextStep::Nothing);
         assert_eq!(done.next_step(3, 3, checks), NextStep::Publish, "the version stays");
     }
@@ -311,11 +359,11 @@ mod tests {
         let checks = Some(Duration::from_secs(20));
         for (listed, nothing_after, check_after) in [(1, 19, 20), (200, 19, 20), (1000, 49, 100)] {
             let mut done = Done::default();
-            done.reach(1);
-            done.look(listed, Some(1));
+            done.reach(1, 0);
+            done.look(listed, 0, 1);
             advance(Duration::from_secs(nothing_after)).await;
             assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing, "{listed}");
-            done.reach(1);
+            done.reach(1, 0);
             advance(Duration::from_secs(check_after)).await;
             assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{listed}");
         }
@@ -325,15 +373,42 @@ mod tests {
     async fn what_is_missing_on_a_long_list_is_looked_for_until_it_is_there() {
         let checks = Some(Duration::from_secs(20));
         let mut done = Done::default();
-        done.reach(1);
-        done.look(1000, Some(1));
+        done.reach(1, 0);
+        done.look(1000, 0, 1);
         advance(Duration::from_secs(100)).await;
         for _ in 0..2 {
-            done.look(1000, None);
+            done.look(1000, 1, 1);
             assert_eq!(done.next_step(1, 1, checks), NextStep::Check);
         }
-        done.reach(1);
+        done.reach(1, 0);
         assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_off_the_list_is_published_ever_more_seldom_until_it_is_listed() {
+        let checks = Some(Duration::from_secs(20));
+        let mut done = Done::default();
+        done.reach(1, 0);
+        let (mut published, mut told) = (Vec::new(), Vec::new());
+        for check in 0..120 {
+            advance(Duration::from_secs(30)).await;
+            assert_eq!(done.next_step(1, 1, checks), NextStep::Check);
+            told.extend(done.look(1, 1, 1).then_some(check));
+            if done.is_lost(1) {
+                published.push(check);
+                done.reach(1, 1);
+            }
+            assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing, "it is looked at soon");
+            assert!(!done.is_listed());
+        }
+        // In the end every ten minutes.
+        assert_eq!(published, [0, 1, 3, 6, 12, 23, 43, 63, 83, 103]);
+        assert_eq!(told, [2]);
+        assert!(done.is_lost(2), "another one is, too");
+        assert!(!done.look(1, 0, 1) && done.is_listed() && done.is_lost(1), "it was listed");
+        done.reach(1, 1);
+        done.reach(2, 0);
+        assert!(done.is_listed(), "what is new is not known to stay off the list");
     }
 
     #[test]
@@ -362,13 +437,14 @@ mod tests {
         let ours = [host("10.0.0.1", 1, "1"), host("10.0.0.2", 1, "1")];
         let older = host("10.0.0.1", 1, "0");
         let listed = [older.clone(), ours[1].clone(), ours[0].clone()];
-        assert!(lists_all(&listed, &ours), "in any order, beside others");
-        assert!(!lists_all(&listed[..2], &ours), "an older start is another one");
-        assert!(!lists_all(&ours[..1], &ours));
-        assert!(!lists_all(&[host("10.0.0.1", 2, "1")], &ours[..1]), "the port is another one");
-        assert!(lists_all(&[], &[]));
+        assert_eq!(off_list(&listed, &ours), 0, "in any order, beside others");
+        assert_eq!(off_list(&listed[..2], &ours), 1, "an older start is another one");
+        assert_eq!(off_list(&ours[..1], &ours), 1);
+        assert_eq!(off_list(&[host("10.0.0.1", 2, "1")], &ours[..1]), 1, "the port is another one");
+        assert_eq!(off_list(&[], &ours), 2);
+        assert_eq!(off_list(&[], &[]), 0);
         // What the server adds is its own.
         let told = NacosHost { healthy: false, weight: 7.0, ..ours[0].clone() };
-        assert!(lists_all(&[told], &ours[..1]));
+        assert_eq!(off_list(&[told], &ours[..1]), 0);
     }
 }

@@ -257,8 +257,9 @@ impl NacosTree {
             let values = read_list(&naming, &place, list, by_name).await?;
             // Of another start at an address of ours the younger one counts, and that is to be seen each time.
             let ours = nodes(&place, NacosService { hosts });
-            let has_all = ours.iter().all(|node| values.get(&node.name) == Some(&node.value));
-            naming.note(service, values.len(), has_all.then_some(version)).await;
+            let is_off = |node: &&TreeNode| values.get(&node.name) != Some(&node.value);
+            let off_list = ours.iter().filter(is_off).count();
+            naming.note(service, values.len(), (off_list, version)).await;
             Ok(Arc::new(values))
         };
         let values = self.lists.join(parent, read).await?;

@@ -215,6 +215,35 @@ impl Nacos {
         self.process.say("remove entries");
     }
 
+    /// Switches the entry at a port of 10.0.0.1 off or on, in a service of the default group, as an operator does in the
+    /// console. Of version 2 the program around it does so, as its jars lack what passes that on within a cluster.
+    ///
+    /// # Panics
+    /// It refuses.
+    pub fn switch_entry(&mut self, (namespace, service): (&str, &str), port: u16, is_on: bool) {
+        if self.version == NacosVersion::Two {
+            return self
+                .process
+                .say(&format!("switch {namespace} {service} 10.0.0.1 {port} {is_on}"));
+        }
+        let path = format!(
+            "/nacos/v3/admin/ns/instance?namespaceId={namespace}&serviceName={service}&ip=10.0.0.1&port={port}\
+             &ephemeral=true&enabled={is_on}"
+        );
+        let answer = nacos_http(&self.address(), "PUT", &path);
+        assert!(matches!(answer, Some((200, _))), "{path}: {answer:?}");
+    }
+
+    /// How often clients have registered at a service, by its log.
+    #[must_use]
+    pub fn registrations(&self, service: &str) -> usize {
+        let log = self.home.path().join("logs").join("naming-server.log");
+        let log = std::fs::read_to_string(log).unwrap_or_default();
+        let of_service = format!("name='{service}'");
+        let is_one = |line: &&str| line.contains("Client change") && line.contains(&of_service);
+        log.lines().filter(is_one).count()
+    }
+
     fn wait_ready(&mut self) {
         assert!(self.becomes_ready(), "Nacos does not start:\n{}", self.log());
     }

@@ -18,6 +18,7 @@ use crate::backend::Demand;
 use crate::dubbo::{DubboUrl, NodeTree, ReadOf, ServiceInstance, TreeNode};
 
 mod refusals;
+mod switches;
 
 const LIMIT: Duration = Duration::from_secs(20);
 

@@ -34,8 +34,10 @@ final class Parent {
 
     private static void obey(String line) {
         try {
-            switch (line) {
-                case "remove entries" -> Entries.remove(SERVER.get());
+            String[] words = line.split(" ");
+            switch (words[0]) {
+                case "remove" -> Entries.remove(SERVER.get());
+                case "switch" -> Switch.set(SERVER.get(), words);
                 default -> System.err.println("cannot do " + line);
             }
         } catch (RuntimeException failed) {
