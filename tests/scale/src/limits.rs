@@ -20,6 +20,10 @@ pub(crate) const LAG: Limit =
 pub(crate) const FAILED: Limit = Limit { what: "calls that failed", most: 0.0, unit: "in all" };
 pub(crate) const DISTURBED: Limit =
     Limit { what: "p99 of calls beside a list that grows", most: 2.0, unit: "times as much" };
+pub(crate) const REGISTERED: Limit =
+    Limit { what: "until the last newcomer is registered", most: 60_000.0, unit: "ms" };
+pub(crate) const LOST: Limit =
+    Limit { what: "registrations that were lost", most: 0.0, unit: "in all" };
 pub(crate) const LINEAR: Limit =
     Limit { what: "CPU for an instance of a list twice as long", most: 2.0, unit: "times as much" };
 

@@ -1,6 +1,6 @@
 //! The registry that is measured: the embedded one unless another is named, or a real server.
 
-use servers::{EtcdServer, Nacos, NacosVersion, ZooKeeperServer};
+use servers::{EtcdServer, Nacos, NacosVersion, ZooKeeperServer, nacos_http};
 
 use crate::BoxError;
 use crate::role::Role;
@@ -15,7 +15,7 @@ pub(crate) enum Measured {
         _server: EtcdServer,
     },
     Nacos {
-        _server: Nacos,
+        server: Nacos,
     },
     /// One that runs already.
     Running,
@@ -41,13 +41,23 @@ impl Measured {
                 Ok((Self::Etcd { _server: server }, url))
             }
             Some("nacos") => {
-                let server =
-                    Nacos::start(NacosVersion::Three).ok_or("run `cargo xtask nacos` first")?;
+                let counts = ["management.endpoints.web.exposure.include=prometheus"];
+                let server = Nacos::start_with(NacosVersion::Three, &counts);
+                let server = server.ok_or("run `cargo xtask nacos` first")?;
                 let url = format!("nacos://{}", server.address());
-                Ok((Self::Nacos { _server: server }, url))
+                Ok((Self::Nacos { server }, url))
             }
             Some(url) => Ok((Self::Running, url.to_owned())),
         }
+    }
+
+    /// How many requests it has answered; `None` unless it is Nacos, which counts them.
+    pub(crate) fn requests(&self) -> Option<f64> {
+        let Self::Nacos { server } = self else { return None };
+        let (_, page) = nacos_http(&server.address(), "GET", "/nacos/actuator/prometheus")?;
+        let counts =
+            page.lines().filter(|line| line.starts_with("grpc_server_requests_seconds_count"));
+        counts.map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
     /// The CPU time in milliseconds that it has used; `None` unless it is the embedded one.

@@ -54,7 +54,7 @@ pub(crate) async fn run(words: &[&str]) -> Result<ExitCode, BoxError> {
     Ok(limits.close())
 }
 
-async fn start(role: &'static str, url: &str) -> Result<Role, BoxError> {
+pub(crate) async fn start(role: &'static str, url: &str) -> Result<Role, BoxError> {
     let mut started = Role::start(role, Some(url))?;
     started.answer().await?;
     Ok(started)
@@ -196,7 +196,7 @@ fn answered(what: &str, answer: &str, limits: &mut Limits) -> Result<f64, BoxErr
     Ok(p99)
 }
 
-fn numbers<const N: usize>(answer: &str) -> Result<[f64; N], BoxError> {
+pub(crate) fn numbers<const N: usize>(answer: &str) -> Result<[f64; N], BoxError> {
     let numbers = answer.split_whitespace().map(str::parse).collect::<Result<Vec<f64>, _>>()?;
     numbers.try_into().map_err(|_| format!("`{answer}` is not {N} numbers").into())
 }

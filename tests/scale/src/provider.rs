@@ -78,7 +78,8 @@ pub(crate) fn service(number: usize) -> ServiceKey {
     }
 }
 
-fn instance(service: ServiceKey, number: usize) -> Instance {
+/// One at an address where nobody is.
+pub(crate) fn instance(service: ServiceKey, number: usize) -> Instance {
     let address = format!("10.{}.{}.{}:20880", number >> 16, (number >> 8) & 255, number & 255);
     let metadata = [("warmup", "600000"), ("zone", "north"), (CHANGED, "0")];
     let metadata = metadata.map(|(key, value)| (key.to_owned(), value.to_owned()));
