@@ -7,6 +7,13 @@ use super::*;
 /// The service of [`STOCK`].
 const SERVICE: &str = "providers:shop.Stock___Inner:1:g";
 
+/// Switches the provider and its record.
+fn switch(nacos: &mut Running, namespace: &str, is_on: bool) {
+    for service in [SERVICE, "shop"] {
+        nacos.switch_entry((namespace, service), 1, is_on);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
     for version in NacosVersion::ALL {
@@ -26,13 +33,14 @@ async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
             ours.put_owned(&record.0, record.1.clone()).await.unwrap();
         };
         let is_record_listed = async || theirs.value(&record.0).await.unwrap().is_some();
+        let becomes_listed = async |wanted| {
+            timeout(LIMIT, async { while is_record_listed().await != wanted {} }).await.unwrap();
+        };
         check().await;
         shows(&mut newest, &["10.0.0.1:1"]).await;
-        for service in [SERVICE, "shop"] {
-            nacos.switch_entry((&namespace, service), 1, false);
-        }
+        switch(&mut nacos, &namespace, false);
         shows(&mut newest, &[]).await;
-        timeout(LIMIT, async { while is_record_listed().await {} }).await.unwrap();
+        becomes_listed(false).await;
 
         // A check may take it for lost, and none does so again.
         let mut others = Vec::new();
@@ -47,18 +55,16 @@ async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
         assert_eq!(nacos.registrations(SERVICE) - others.len(), 2, "{version:?}");
         assert_eq!(nacos.registrations("shop"), 2, "{version:?}");
 
-        for service in [SERVICE, "shop"] {
-            nacos.switch_entry((&namespace, service), 1, true);
-        }
+        switch(&mut nacos, &namespace, true);
         let all = ["10.0.0.1:1"].into_iter().chain(others.iter().map(String::as_str));
         shows(&mut newest, &all.collect::<Vec<_>>()).await;
-        timeout(LIMIT, async { while !is_record_listed().await {} }).await.unwrap();
+        becomes_listed(true).await;
         // Longer than a list of so few goes unread.
         sleep(Duration::from_secs(1)).await;
         check().await;
         nacos.remove_entries();
         shows(&mut newest, &[]).await;
-        timeout(LIMIT, async { while is_record_listed().await {} }).await.unwrap();
+        becomes_listed(false).await;
         // A list that was read just now is not read again.
         let checking = async {
             loop {
@@ -68,7 +74,7 @@ async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
         };
         let is_back = async {
             shows(&mut newest, &["10.0.0.1:1"]).await;
-            timeout(LIMIT, async { while !is_record_listed().await {} }).await.unwrap();
+            becomes_listed(true).await;
         };
         tokio::select! {
             () = checking => {}
