@@ -14,6 +14,16 @@ fn switch(nacos: &mut Running, namespace: &str, is_on: bool) {
     }
 }
 
+/// The names of the providers as they are watched, until what comes with them is dropped.
+async fn watched(server: &str) -> (Newest, JoinSet<()>) {
+    let reader = tree(server, "switch").await;
+    let ((found, newest), mut watching) = (watch::channel(None), JoinSet::new());
+    watching.spawn(async move {
+        let _ = reader.watch_children(STOCK, ReadOf::Names, &found).await;
+    });
+    (newest, watching)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
     for version in NacosVersion::ALL {
@@ -23,10 +33,7 @@ async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
         let always = Demand { reconcile: Duration::ZERO, ..Demand::default() };
         let (ours, theirs) =
             (tree_of(&server, "switch", &always).await, tree(&server, "switch").await);
-        let reader = tree(&server, "switch").await;
-        let (found, mut newest) = watch::channel(None);
-        let watching =
-            tokio::spawn(async move { reader.watch_children(STOCK, ReadOf::Names, &found).await });
+        let (mut newest, mut watching) = watched(&server).await;
         let (path, record) = (at("10.0.0.1:1"), record(1, 1));
         let check = async || {
             ours.put_owned(&path, Bytes::new()).await.unwrap();
@@ -80,6 +87,6 @@ async fn what_an_operator_switches_off_stays_off_and_what_is_lost_comes_back() {
             () = checking => {}
             () = is_back => {}
         }
-        watching.abort();
+        watching.shutdown().await;
     }
 }
