@@ -379,7 +379,7 @@ impl<S: WatchTarget> Follow<S> {
                     None if doubt.is_none() && puts > 0 => self.ends.confirm(),
                     None => {}
                 }
-                // It is of what came before it.
+                // Told after the value, which it came after.
                 doubt.iter().for_each(|why| self.doubt(why));
             }
             if let Some(error) = ended {
