@@ -204,6 +204,7 @@ pub struct Demand {
     pub reconcile: Duration,
 }
 
+#[cfg(feature = "_dubbo")]
 impl Demand {
     /// How long something that was checked need not be checked again for whoever asks. It is shorter than the time after
     /// which the same one asks again; where that one has gone, another checks it within 1.6 reconciles.

@@ -175,6 +175,7 @@ impl RegistryUrl {
     }
 
     /// Fails if there is a token, which is the password of the user, and no user.
+    #[cfg(feature = "_grpc")]
     pub(crate) fn expect_user_of(&self, token: Option<&str>) -> Result<(), Error> {
         if !self.user.is_empty() || token.is_none_or(str::is_empty) {
             return Ok(());
