@@ -35,9 +35,19 @@ impl Report {
         }
     }
 
-    /// Notes how long a check took, which is no finding.
+    /// How many findings have failed so far.
+    pub(crate) fn failures(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// Notes what is no finding.
+    pub(crate) fn remark(&mut self, what: &str) {
+        self.line(format!("  {what}"));
+    }
+
+    /// Notes how long a check took.
     pub(crate) fn took(&mut self, time: Duration) {
-        self.line(format!("  took {:.0} s", time.as_secs_f64()));
+        self.remark(&format!("took {:.0} s", time.as_secs_f64()));
     }
 
     /// Notes what was not looked at: a failure where nobody reads a warning.

@@ -175,7 +175,7 @@ impl EtcdServer {
         }
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).arg("--data-dir").arg(self.dir.path().join("data"));
-        self.process = Some(Process::start(command, &self.dir.path().join("log")));
+        self.process = Some(Process::start(command, &self.log_file()));
     }
 
     /// Waits until it has a leader, which its page of health tells.
@@ -193,8 +193,14 @@ impl EtcdServer {
             }
             std::thread::sleep(pause);
         }
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         panic!("etcd does not answer on port {}:\n{log}", self.port);
+    }
+
+    /// What it writes of itself, as long as it exists.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
     }
 
     fn is_healthy(&self) -> bool {

@@ -265,8 +265,14 @@ impl Nacos {
     }
 
     /// The last of what it printed.
+    /// What it writes of itself, as long as it exists.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        log_of(self.home.path())
+    }
+
     fn log(&self) -> String {
-        let log = std::fs::read_to_string(log_of(self.home.path())).unwrap_or_default();
+        let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }

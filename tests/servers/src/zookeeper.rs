@@ -280,6 +280,12 @@ impl ZooKeeperServer {
         self.ask("srvr").contains("Mode: leader")
     }
 
+    /// What it writes of itself, as long as it exists.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.log.clone()
+    }
+
     fn last_words(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = log.lines().rev().take(20).collect();

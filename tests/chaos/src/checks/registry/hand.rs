@@ -41,8 +41,16 @@ enum Way {
 
 impl Hand {
     pub(super) fn of(kind: Kind, url: &str) -> Self {
-        let hosts = url.split("//").nth(1).unwrap_or_default();
-        let address = hosts.split([',', '?']).next().unwrap_or_default().to_owned();
+        Self::at(kind, addresses(url).next().unwrap_or_default())
+    }
+
+    /// One for each of the servers that are one registry.
+    pub(super) fn of_each(kind: Kind, url: &str) -> Vec<Self> {
+        addresses(url).map(|address| Self::at(kind, address)).collect()
+    }
+
+    fn at(kind: Kind, address: &str) -> Self {
+        let address = address.to_owned();
         let way = match kind {
             Kind::Embedded => Way::Embedded(None),
             Kind::ZooKeeper | Kind::ZooKeeper3 => Way::ZooKeeper(None),
@@ -79,8 +87,18 @@ impl Hand {
     /// Lists this version of the ordered entry, and no other any more. May be said again after an error.
     pub(super) fn list_version(&mut self, version: u64) -> io::Result<()> {
         let done = self.try_version(version);
+        self.connected_again(done)
+    }
+
+    /// Writes a node that nobody reads. May be said again after an error.
+    pub(super) fn put_unread(&mut self) -> io::Result<()> {
+        let done = self.put(b"/chaos-unread", b"");
+        self.connected_again(done)
+    }
+
+    /// After an error the next is by another connection.
+    fn connected_again(&mut self, done: io::Result<()>) -> io::Result<()> {
         if done.is_err() {
-            // The next time by another connection.
             match &mut self.way {
                 Way::Embedded(connection) => *connection = None,
                 Way::ZooKeeper(session) => *session = None,
@@ -165,6 +183,12 @@ impl HostByHand {
             metadata: metadata.to_owned(),
         }
     }
+}
+
+/// Those of the servers at `url`.
+fn addresses(url: &str) -> impl Iterator<Item = &str> {
+    let hosts = url.split("//").nth(1).unwrap_or_default();
+    hosts.split('?').next().unwrap_or_default().split(',')
 }
 
 /// Where the text of a key of the config centre stands.

@@ -18,6 +18,7 @@ mod progress;
 mod run;
 mod scene;
 mod server;
+mod serving;
 mod stopped;
 mod theirs;
 

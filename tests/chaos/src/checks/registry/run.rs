@@ -10,6 +10,7 @@ use super::kind::Kind;
 use super::progress::Progress;
 use super::server::Server;
 use super::{ALL, RegistryCheck, TURNS};
+use crate::BoxError;
 use crate::report::Report;
 
 /// Calls a second, of all kinds together, and of each in a short run.
@@ -140,6 +141,7 @@ impl KindRun<'_> {
         let (begun, name) = (Instant::now(), format!("{} of {}", check.name, self.kind.name()));
         self.progress.begins(&name);
         report.begin(&format!("{name}: {}", check.what));
+        let failures = report.failures();
         let done = (check.run)(report, server, self.plan.quick).await;
         let mut goes_on = true;
         if let Err(error) = done {
@@ -155,8 +157,28 @@ impl KindRun<'_> {
                 goes_on = false;
             }
         }
+        if report.failures() > failures
+            && let Err(error) = self.keep_logs(check, report, server)
+        {
+            report.remark(&format!("its servers' logs are lost: {error}"));
+        }
         report.took(begun.elapsed());
         self.progress.ends(&name);
         goes_on
+    }
+
+    /// Keeps what its servers say of a check that failed, beside this program.
+    fn keep_logs(
+        &self,
+        check: &RegistryCheck,
+        report: &mut Report,
+        server: &Server,
+    ) -> Result<(), BoxError> {
+        let folder = std::env::current_exe()?.with_file_name("chaos-logs");
+        let folder = folder.join(format!("{}-{}", check.name, self.kind.name()));
+        if server.keep_logs(&folder)? > 0 {
+            report.remark(&format!("its servers' logs are in {}", folder.display()));
+        }
+        Ok(())
     }
 }

@@ -97,6 +97,16 @@ impl<'a> Scene<'a> {
         report: &mut Report,
         since: Instant,
     ) -> Result<(), BoxError> {
+        self.settles_once(report, || Some(since)).await.map(drop)
+    }
+
+    /// As [`settles`](Self::settles), once the registry serves, which it does since the last answer of `serving`. Says
+    /// when they were right.
+    pub(super) async fn settles_once(
+        &self,
+        report: &mut Report,
+        serving: impl Fn() -> Option<Instant>,
+    ) -> Result<Instant, BoxError> {
         let live = self.live();
         let newcomer = Observer::start(&self.server.url()).await?;
         let is_right = || {
@@ -107,18 +117,23 @@ impl<'a> Scene<'a> {
             });
             called && self.observer.is(&live) && newcomer.is(&live)
         };
-        while !is_right() && since.elapsed() < PATIENCE {
+        let begun = Instant::now();
+        while !(is_right() && serving().is_some()) && begun.elapsed() < PATIENCE {
             pass(Duration::from_millis(5)).await;
         }
-        let took = since.elapsed();
+        let (settled, since) = (Instant::now(), serving());
+        if since.is_none() {
+            report.note("its servers take writes again", "not all of them", false);
+        }
         if !is_right() {
             let state = self.consumer.directory_state(&ServiceKey::new(STORE));
             let figure =
                 format!("{live:?}; followed: {}; new: {newcomer}; {state:?}", self.observer);
             report.note("lists are the live set again", &figure, false);
         }
+        let took = settled.saturating_duration_since(since.unwrap_or(begun));
         report.at_most("until lists are the live set again", took, HEALED);
-        Ok(())
+        Ok(settled)
     }
 
     /// Notes the shortest list since this was last asked, or since the start.

@@ -1,11 +1,13 @@
 //! A registry of any kind that can be killed, stopped, revived, emptied and cut off, the same way for all.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::hand::Hand;
 use super::kind::Kind;
+use super::serving::Serving;
 use super::theirs::Theirs;
 use crate::BoxError;
 use crate::fleet::Member;
@@ -147,6 +149,24 @@ impl Server {
     /// Writes to it beside all clients.
     pub(super) fn hand(&self) -> Hand {
         Hand::of(self.kind, &self.url())
+    }
+
+    /// Watches since when it serves, where its servers have to agree on that first.
+    pub(super) fn serving(&self) -> Serving {
+        let has_quorum =
+            matches!(self.kind, Kind::ZooKeeper | Kind::ZooKeeper3 | Kind::Etcd | Kind::Etcd3);
+        Serving::watch(if has_quorum { Hand::of_each(self.kind, &self.url()) } else { Vec::new() })
+    }
+
+    /// Copies the logs of its servers to `folder`, and says how many there were.
+    pub(super) fn keep_logs(&self, folder: &Path) -> Result<usize, BoxError> {
+        let Real::Theirs(Some(theirs)) = &self.real else { return Ok(0) };
+        let logs = theirs.logs();
+        std::fs::create_dir_all(folder)?;
+        for (number, log) in (1..).zip(&logs) {
+            std::fs::copy(log, folder.join(format!("server-{number}.log")))?;
+        }
+        Ok(logs.len())
     }
 
     /// Waits until the embedded one says this line.

@@ -23,7 +23,9 @@ pub(super) async fn stopped(report: &mut Report, server: &mut Server) -> Result<
     pass(scene.server.session() * leases).await;
     scene.shortest(report, "meanwhile", 3);
     scene.server.resume().await?;
-    scene.settles(report, Instant::now()).await?;
+    let (resumed, serving) = (Instant::now(), scene.server.serving());
+    let settled = scene.settles_once(report, || serving.since()).await?;
+    report.remark(&format!("lists are right {:?} after it goes on", settled - resumed));
     if scene.server.kind == Kind::Embedded {
         let lease = scene.server.session();
         scene.stays(report, "until a lease later", lease).await;

@@ -1,6 +1,8 @@
 //! The servers that are not ours, with what can be done to any of them. Everything here blocks: a server
 //! takes seconds to come up.
 
+use std::path::PathBuf;
+
 use servers::{EtcdServer, Nacos, NacosVersion, ZooKeeperEnsemble, ZooKeeperServer};
 
 use super::kind::Kind;
@@ -111,6 +113,17 @@ impl Theirs {
             Self::ZooKeeper(ensemble) => ensemble.servers.iter().for_each(ZooKeeperServer::resume),
             Self::Etcd(servers) => servers.iter().for_each(EtcdServer::resume),
             Self::Nacos(nacos) => nacos.resume(),
+        }
+    }
+
+    /// What its servers have written of themselves.
+    pub(super) fn logs(&self) -> Vec<PathBuf> {
+        match self {
+            Self::ZooKeeper(ensemble) => {
+                ensemble.servers.iter().map(ZooKeeperServer::log_file).collect()
+            }
+            Self::Etcd(servers) => servers.iter().map(EtcdServer::log_file).collect(),
+            Self::Nacos(nacos) => vec![nacos.log_file()],
         }
     }
 
