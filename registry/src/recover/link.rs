@@ -61,6 +61,8 @@ pub(crate) struct Link {
     opener: Mutex<Option<JoinHandle<()>>>,
     /// When it was made.
     since: Instant,
+    /// When what belongs to the present session is checked first.
+    first_check: Mutex<Instant>,
 }
 
 /// Notes the end of the task that opens sessions, even if it never began.
@@ -139,12 +141,14 @@ impl Link {
             is_opening: AtomicBool::new(false),
             opener: Mutex::new(None),
             since: Instant::now(),
+            first_check: Mutex::new(Instant::now()),
         }
     }
 
     /// The time until the next check.
     pub(crate) fn until_reconcile(&self) -> Duration {
-        self.pace.until_reconcile(self.since.elapsed())
+        let first = locked(&self.first_check).saturating_duration_since(Instant::now());
+        self.pace.until_reconcile(self.since.elapsed(), first)
     }
 
     /// Starts the task that opens sessions, in the present runtime, if there is none.
@@ -195,6 +199,8 @@ impl Link {
                         );
                     }
                     outage.is_first = false;
+                    let first_check = opened.checked_add(self.pace.until_first_check());
+                    *locked(&self.first_check) = first_check.unwrap_or(opened);
                     self.state.send(State::Up(Arc::clone(&session)));
                     session.closed().await;
                     // Who came in with all others has not heard of all yet.

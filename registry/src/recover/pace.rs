@@ -83,12 +83,22 @@ impl Pace {
         width.mul_f64(rand::random())
     }
 
-    /// The time until the next check, for a link that has existed for `age`. What was to come within the same part of
-    /// a reconcile comes at its end: those of a thousand lists wake few threads and share writes and reads.
-    pub(crate) fn until_reconcile(&self, age: Duration) -> Duration {
+    /// The time from the beginning of a session to the first check of all that belongs to it. Processes whose sessions
+    /// began together, as after a restart of the registry, do not check together, then or later.
+    pub(crate) fn until_first_check(&self) -> Duration {
+        self.reconcile.mul_f64(rand::random_range(0.1..=0.86))
+    }
+
+    /// The time until the next check, for a link that has existed for `age`, or until the `first` check of its session if
+    /// that is still to come. What was to come within the same part of a reconcile comes at its end: those of a thousand
+    /// lists wake few threads and share writes and reads.
+    pub(crate) fn until_reconcile(&self, age: Duration, first: Duration) -> Duration {
         let part = self.reconcile / PARTS;
         let latest = self.reconcile.mul_f64(0.9).saturating_sub(part);
-        let until = latest.mul_f64(rand::random_range(0.86..=1.0));
+        let until = match first.is_zero() {
+            true => latest.mul_f64(rand::random_range(0.86..=1.0)),
+            false => first.min(latest),
+        };
         let begun = age.saturating_add(until).as_nanos().checked_rem(part.as_nanos()).unwrap_or(0);
         let begun = Duration::from_nanos(u64::try_from(begun).unwrap_or(0));
         until + part.saturating_sub(begun)
@@ -146,7 +156,8 @@ mod tests {
     #[test]
     fn checks_are_spread_and_never_later_than_they_are_promised() {
         let pace = Pace::default();
-        let checks = |age| (0..1000).map(move |_| pace.until_reconcile(age)).collect();
+        let checks =
+            |age| (0..1000).map(move |_| pace.until_reconcile(age, Duration::ZERO)).collect();
         for age in [Duration::ZERO, Duration::from_millis(12_345)] {
             let checks: BTreeSet<Duration> = checks(age);
             let (least, most, longest) =
@@ -158,9 +169,24 @@ mod tests {
             assert!(checks.iter().all(|check| at(check) == 0) && checks.len() <= 10, "{checks:?}");
         }
         let never = Pace { reconcile: Duration::ZERO, ..pace };
-        assert_eq!(never.until_reconcile(Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(never.until_reconcile(Duration::from_secs(1), Duration::ZERO), Duration::ZERO);
         let longest = Pace { reconcile: Duration::MAX, ..pace };
-        assert!(longest.until_reconcile(Duration::ZERO) > Duration::from_secs(1 << 40));
+        assert!(
+            longest.until_reconcile(Duration::ZERO, Duration::ZERO) > Duration::from_secs(1 << 40)
+        );
+    }
+
+    #[test]
+    fn first_checks_of_sessions_that_began_together_are_spread_over_a_reconcile() {
+        let pace = Pace::default();
+        let first = |_| pace.until_reconcile(Duration::ZERO, pace.until_first_check());
+        let firsts: Vec<Duration> = (0..1000).map(first).collect();
+        let longest = pace.reconcile.mul_f64(0.9);
+        assert!(firsts.iter().all(|first| *first <= longest), "they are not late");
+        for second in 3..26 {
+            let together = firsts.iter().filter(|first| first.as_secs() == second).count();
+            assert!((10..=90).contains(&together), "{together} at {second} s");
+        }
     }
 
     /// When each of so many readers, which lost the registry at once, is back after an outage, in order, counted
