@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use rpc_core::{Error, LatestReader};
 use tokio::sync::{RwLock, mpsc};
+use tokio::time::timeout;
 
 use super::connection::NacosConnection;
 use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
-use super::own_hosts::{Done, NextStep, OwnHosts, off_list};
+use super::own_hosts::{Done, KnownLists, NextStep, OwnHosts, off_list};
 use super::pushes::NewestList;
 use super::refusal::{NacosRefusal, code};
 use super::unread_list::UnreadList;
@@ -32,6 +33,10 @@ const MAX_NAMES: usize = 100_000;
 /// Services whose pushes are to end, which may wait for it.
 const LEAVING: usize = 4096;
 
+/// How long it may take to read a list to see whether ours are there. That is no more than a precaution: where it takes
+/// longer, the server has too much to do, and to be asked again at once would be more of that.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
 /// The services of one connection, in one namespace and group.
 #[derive(Debug)]
 pub(super) struct Naming {
@@ -39,6 +44,7 @@ pub(super) struct Naming {
     namespace: Arc<str>,
     group: Arc<str>,
     listed: Mutex<HashMap<String, Arc<OwnHosts>>>,
+    known_lists: KnownLists,
     /// How long a check holds that a service's list has our instances.
     check_holds: Duration,
     /// Held while a subscription begins or, for writing, ends: in this order they reach the server.
@@ -59,6 +65,7 @@ impl Naming {
             namespace: Arc::clone(namespace),
             group: Arc::clone(group),
             listed: Mutex::default(),
+            known_lists: KnownLists::default(),
             check_holds,
             subscribing: RwLock::default(),
             leaving,
@@ -118,8 +125,11 @@ impl Naming {
         key: Option<&str>,
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
-        let checks = key.map(|_| self.check_holds);
-        let step = done.next_step(version, own.version(), checks);
+        let step = done.next_step(
+            version,
+            own.version(),
+            key.map(|_| self.known_lists.pause(self.check_holds)),
+        );
         let off_list = match step {
             NextStep::Nothing => return Ok(()),
             NextStep::Check => self.off_list(service, own, &mut done).await?,
@@ -141,6 +151,9 @@ impl Naming {
         }
         own.take(newest);
         done.reach(newest, off_list);
+        if hosts.is_empty() {
+            self.known_lists.count(&mut done, Done::forget);
+        }
         Ok(())
     }
 
@@ -152,13 +165,17 @@ impl Naming {
         done: &mut Done,
     ) -> Result<usize, NacosRefusal> {
         let (hosts, version) = own.hosts().map_err(NacosRefusal::silent)?;
-        let list = self.query(service).await?;
+        let Ok(list) = timeout(LOOK_LIMIT, self.query(service)).await else {
+            done.defer();
+            return Ok(0);
+        };
+        let list = list?;
         let items = list.len();
         let look =
             move || list.read().map(|listed| (listed.hosts.len(), off_list(&listed.hosts, &hosts)));
         let looked = off_thread_if_long(items, look).await.map_err(NacosRefusal::silent)?;
         let (listed, off_list) = looked.map_err(NacosRefusal::silent)?;
-        if done.look(listed, off_list, version) {
+        if self.known_lists.count(done, |done| done.look(listed, off_list, version)) {
             let registry = self.connection.registry();
             tracing::warn!(
                 target: "dubhe::registry",
@@ -185,7 +202,18 @@ impl Naming {
         listed: usize,
         (off_list, version): (usize, u64),
     ) {
-        self.own(service).turn().await.look(listed, off_list, version);
+        let own = self.own(service);
+        self.known_lists.count(&mut *own.turn().await, |done| done.look(listed, off_list, version));
+    }
+
+    /// The list of a service, read to see whether ours are there; `None` if that takes too long, and then they count as
+    /// looked for.
+    pub(super) async fn look_at(&self, service: &str) -> Result<Option<UnreadList>, Error> {
+        let Ok(list) = timeout(LOOK_LIMIT, self.list(service)).await else {
+            self.own(service).turn().await.defer();
+            return Ok(None);
+        };
+        list.map(Some)
     }
 
     /// The host under `key` of a service if the server is known to list it, and the list need not be read again yet.
@@ -193,7 +221,7 @@ impl Naming {
         let own = locked(&self.listed).get(service).cloned()?;
         let version = own.version();
         let done = own.turn().await;
-        let next = done.next_step(version, version, Some(self.check_holds));
+        let next = done.next_step(version, version, Some(self.known_lists.pause(self.check_holds)));
         if next == NextStep::Nothing && done.is_listed() { own.host(key) } else { None }
     }
 
@@ -340,7 +368,71 @@ fn is_last_page(page_no: usize, names: usize, count: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hyper::server::conn::http2;
+    use hyper::service::service_fn;
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+    use tokio::time;
+
     use super::*;
+    use crate::Pace;
+    use crate::nacos::connection::NacosServer;
+    use crate::nacos::login::Login;
+    use crate::nacos::payload::Payload;
+    use crate::nacos::played::{answered, asked, listen};
+
+    /// A server that registers whoever comes, and counts who asks for a list, which never comes.
+    async fn serve_no_lists(listener: TcpListener, queries: Arc<AtomicUsize>) {
+        let (stream, _) = listener.accept().await.unwrap();
+        let answer = service_fn(move |request| {
+            let queries = Arc::clone(&queries);
+            async move {
+                let asked = asked(request).await;
+                Ok::<_, Infallible>(answered(match asked.as_ref().map_or("", Payload::kind) {
+                    "" => None,
+                    "ServiceQueryRequest" => {
+                        queries.fetch_add(1, Ordering::Relaxed);
+                        None
+                    }
+                    _ => Some(r#"{"resultCode":200}"#),
+                }))
+            }
+        });
+        let server = http2::Builder::new(TokioExecutor::new());
+        let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+    }
+
+    #[tokio::test]
+    async fn a_list_that_does_not_come_in_time_costs_no_registration_its_place() {
+        let (_, listener) = listen().await;
+        let grpc = listener.local_addr().unwrap().to_string();
+        let (queries, mut tasks) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+        tasks.spawn(serve_no_lists(listener, Arc::clone(&queries)));
+        let server = NacosServer { http: grpc.clone(), grpc };
+        let login = Login { user: String::new(), password: String::new() };
+        let (registry, pushes) = ("nacos://".into(), Arc::default());
+        let connection =
+            NacosConnection::open(&registry, &server, (&login, None), "public", pushes).await;
+        let place = (&"public".into(), &"g".into());
+        let holds = Duration::from_secs(20);
+        let (naming, _) = Naming::new(Arc::new(connection.unwrap()), place, holds);
+        let host = NacosHost { ip: "10.0.0.1".to_owned(), port: 1, ..NacosHost::default() };
+        naming.put("shop", "a", &host).await.unwrap();
+        time::pause();
+        for checks in 1..=3 {
+            time::advance(holds).await;
+            let check = timeout(Pace::default().request_timeout, naming.put("shop", "a", &host));
+            check.await.expect("it comes in time").unwrap();
+            // Not again at once, where there is too much to do.
+            naming.put("shop", "a", &host).await.unwrap();
+            assert_eq!(queries.load(Ordering::Relaxed), checks);
+        }
+        assert!(naming.look_at("shop").await.unwrap().is_none());
+    }
 
     #[test]
     fn pages_are_read_to_the_last_and_not_without_end() {

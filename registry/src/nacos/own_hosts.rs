@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rpc_core::Error;
@@ -12,9 +13,13 @@ use tokio::time::Instant;
 use super::messages::NacosHost;
 use crate::lock::locked;
 
-/// How long a list is not read again for each host on it, to see whether ours are there: a server sends the whole list to
-/// each who asks, so all who stand on it read one host after the other in this time, however long it is.
-const UNREAD_FOR_ONE: Duration = Duration::from_millis(100);
+/// How long a list is not read again to see whether ours are there: so long for each host on it, times the hosts on all lists
+/// that this process stands on. A server sends the whole list to each who asks; who stand on the same lists together so
+/// read some 10,000 hosts a second, however many they and their lists are.
+const UNREAD_FOR_TWO: Duration = Duration::from_micros(100);
+
+/// How long after they were published it is soon enough to look whether hosts are listed; Nacos takes half a second.
+const LISTED_AFTER: Duration = Duration::from_secs(1);
 
 /// How soon hosts that were published again, and are not listed then, are published once more: at first and at last. Who
 /// switches one off in Nacos, or changes what it says, has it so for long, and whoever follows the list is told of each
@@ -57,8 +62,12 @@ pub(super) struct Done {
     version: u64,
     /// When that was last true.
     checked: Option<Instant>,
-    /// How long the list is not read again as it is long; zero while that is not known.
-    unread: Duration,
+    /// Whether it was on the list then; else it was only published.
+    was_listed: bool,
+    /// How many hosts are on the list as it was read last.
+    listed: usize,
+    /// The share of the longest time that the list is not read again: those who came together do not stay together.
+    share: f64,
     /// What was published again and has not been listed since.
     off_list: Option<OffList>,
 }
@@ -72,6 +81,26 @@ struct OffList {
     pause: Duration,
     /// Whether they were looked for since.
     is_looked_for: bool,
+}
+
+/// What is known of all lists that this process stands on.
+#[derive(Debug, Default)]
+pub(super) struct KnownLists {
+    /// How many were read.
+    lists: AtomicUsize,
+    /// How many hosts were on them then.
+    hosts: AtomicUsize,
+}
+
+/// How long a look at a list is enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CheckPause {
+    /// However short the list is.
+    holds: Duration,
+    /// How many hosts are on all lists that this process stands on.
+    hosts: usize,
+    /// How many are on one that was not read yet, as far as can be guessed.
+    typical: usize,
 }
 
 /// What is to be done until the server has a version.
@@ -201,22 +230,47 @@ impl Wanted {
     }
 }
 
+impl KnownLists {
+    /// Does what may change how many hosts are known to be on a list.
+    pub(super) fn count<T>(&self, done: &mut Done, change: impl FnOnce(&mut Done) -> T) -> T {
+        let before = done.listed;
+        let outcome = change(done);
+        let is_read = |listed: usize| usize::from(listed > 0);
+        // What wraps around comes back: no more is taken than was added.
+        self.hosts.fetch_add(done.listed.wrapping_sub(before), Ordering::Relaxed);
+        self.lists.fetch_add(is_read(done.listed).wrapping_sub(is_read(before)), Ordering::Relaxed);
+        outcome
+    }
+
+    /// How long a look at one of them is enough, which is at least as long as it `holds`.
+    pub(super) fn pause(&self, holds: Duration) -> CheckPause {
+        let hosts = self.hosts.load(Ordering::Relaxed);
+        let typical = hosts.checked_div(self.lists.load(Ordering::Relaxed)).unwrap_or(0);
+        CheckPause { holds, hosts, typical }
+    }
+}
+
 impl Done {
-    /// What is to be done until the server has `version`, where `newest` is wanted; `check_holds` is how long it is
-    /// enough that it had it once, longer where the list is long, and `None` where it always is.
+    /// What is to be done until the server has `version`, where `newest` is wanted; with `pause` it is looked now and then
+    /// whether the server has it still.
     pub(super) fn next_step(
         &self,
         version: u64,
         newest: u64,
-        check_holds: Option<Duration>,
+        pause: Option<CheckPause>,
     ) -> NextStep {
         if self.version < version {
             return NextStep::Publish;
         }
-        let has_lately =
-            |holds: Duration| self.checked.is_some_and(|at| at.elapsed() < holds.max(self.unread));
+        let has_lately = |pause: CheckPause| {
+            let holds = if self.was_listed { pause.holds } else { pause.holds.min(LISTED_AFTER) };
+            let listed = if self.listed == 0 { pause.typical } else { self.listed };
+            let times = u32::try_from(listed.saturating_mul(pause.hosts)).unwrap_or(u32::MAX);
+            let unread = UNREAD_FOR_TWO.saturating_mul(times).mul_f64(self.share);
+            self.checked.is_some_and(|at| at.elapsed() < holds.max(unread))
+        };
         // A change of somebody else's is published by that one.
-        match check_holds.is_none_or(has_lately) || self.version != newest {
+        match pause.is_none_or(has_lately) || self.version != newest {
             true => NextStep::Nothing,
             false => NextStep::Check,
         }
@@ -225,13 +279,11 @@ impl Done {
     /// The list was read: it has `listed` hosts, and `off_list` of `version` of ours are not among them. Says whether those
     /// are for the first time known to stay off it although the server has them.
     pub(super) fn look(&mut self, listed: usize, off_list: usize, version: u64) -> bool {
-        let listed = u32::try_from(listed).unwrap_or(u32::MAX);
-        // Those who came together do not stay together.
-        let share = rand::random_range(0.5..=1.0);
-        self.unread = UNREAD_FOR_ONE.saturating_mul(listed).mul_f64(share);
+        self.listed = listed;
         if off_list == 0 {
             if version == self.version {
-                (self.checked, self.off_list) = (Some(Instant::now()), None);
+                self.wait_again(true);
+                self.off_list = None;
             }
             return false;
         }
@@ -240,7 +292,7 @@ impl Done {
             self.checked = None;
             return false;
         }
-        self.checked = Some(Instant::now());
+        self.wait_again(true);
         let known = self.off_list.as_mut();
         known.is_some_and(|known| !std::mem::replace(&mut known.is_looked_for, true))
     }
@@ -252,6 +304,21 @@ impl Done {
         off_list > 0 && !self.off_list.as_ref().is_some_and(is_known)
     }
 
+    /// The list could not be read now, and is not read again sooner than if it had been.
+    pub(super) fn defer(&mut self) {
+        self.wait_again(true);
+    }
+
+    /// It is the list of nobody any more.
+    pub(super) fn forget(&mut self) {
+        self.listed = 0;
+    }
+
+    fn wait_again(&mut self, was_listed: bool) {
+        (self.checked, self.was_listed) = (Some(Instant::now()), was_listed);
+        self.share = rand::random_range(0.5..=1.0);
+    }
+
     /// Whether the server is known to list what it has.
     pub(super) fn is_listed(&self) -> bool {
         self.off_list.is_none()
@@ -259,7 +326,8 @@ impl Done {
 
     /// The server has `version`, as of now; if so many of it were not on its list, for it was published again.
     pub(super) fn reach(&mut self, version: u64, off_list: usize) {
-        (self.version, self.checked) = (version, Some(Instant::now()));
+        self.version = version;
+        self.wait_again(false);
         let before = self.off_list.take().filter(|_| off_list > 0);
         if off_list > 0 {
             let (first, longest) = AGAIN_AFTER;
@@ -332,10 +400,18 @@ mod tests {
         assert_eq!(own.hosts(), Ok((hosts, 20)));
     }
 
+    /// How long it is enough to have looked at one of so many lists, each with so many hosts.
+    fn pause(lists: usize, listed: usize) -> Option<CheckPause> {
+        let known = KnownLists::default();
+        for _ in 0..lists {
+            known.count(&mut Done::default(), |done| done.look(listed, 0, 0));
+        }
+        Some(known.pause(Duration::from_secs(20)))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_is_published_already_is_checked_at_times_and_not_published_again() {
-        let (mut done, holds) = (Done::default(), Duration::from_secs(20));
-        let checks = Some(holds);
+        let (mut done, checks) = (Done::default(), pause(1, 1));
         assert_eq!(done.next_step(1, 1, checks), NextStep::Publish);
         // Nothing is wanted, and nothing was published: still that may be false of an older connection.
         assert_eq!(done.next_step(0, 0, checks), NextStep::Check);
@@ -343,36 +419,79 @@ mod tests {
         // Its change went with a later one.
         assert_eq!(done.next_step(1, 2, checks), NextStep::Nothing);
         assert_eq!(done.next_step(3, 3, None), NextStep::Publish);
-        advance(holds).await;
+        advance(LISTED_AFTER).await;
         assert_eq!(done.next_step(2, 2, None), NextStep::Nothing);
         assert_eq!(done.next_step(2, 3, checks), NextStep::Nothing, "another one publishes 3");
         assert_eq!(done.next_step(2, 2, checks), NextStep::Check);
         done.look(1, 0, 1);
         assert_eq!(done.next_step(2, 2, checks), NextStep::Check, "that was not the one it has");
-        done.look(1, 0, 2);
-        assert_eq!(done.next_step(2, 2, checks), NextStep::Nothing);
+        let look: fn(&mut Done) = |done| _ = done.look(1, 0, 2);
+        for look in [look, Done::defer] {
+            look(&mut done);
+            advance(Duration::from_secs(19)).await;
+            assert_eq!(done.next_step(2, 2, checks), NextStep::Nothing);
+            advance(Duration::from_secs(1)).await;
+            assert_eq!(done.next_step(2, 2, checks), NextStep::Check);
+        }
         assert_eq!(done.next_step(3, 3, checks), NextStep::Publish, "the version stays");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longer_a_list_is_the_more_seldom_it_is_read_for_ours() {
-        let checks = Some(Duration::from_secs(20));
-        for (listed, nothing_after, check_after) in [(1, 19, 20), (200, 19, 20), (1000, 49, 100)] {
-            let mut done = Done::default();
-            done.reach(1, 0);
-            done.look(listed, 0, 1);
-            advance(Duration::from_secs(nothing_after)).await;
-            assert_eq!(done.next_step(1, 1, checks), NextStep::Nothing, "{listed}");
-            done.reach(1, 0);
-            advance(Duration::from_secs(check_after)).await;
-            assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{listed}");
+    async fn the_longer_lists_are_the_more_seldom_they_are_read_for_ours() {
+        // Lists, hosts on each, and for how many seconds none or each is read again.
+        let cases = [
+            (1, 1, 19, 20),
+            (1, 400, 19, 20),
+            (1, 1000, 49, 100),
+            (2, 1000, 99, 200),
+            (1000, 20, 19, 40),
+        ];
+        for (lists, listed, nothing_after, check_after) in cases {
+            let (mut done, checks) = (Done::default(), pause(lists, listed));
+            // One that was not read yet is taken for one like the others.
+            for looked in [false, true] {
+                done.reach(1, 0);
+                if looked {
+                    done.look(listed, 0, 1);
+                    advance(Duration::from_secs(nothing_after)).await;
+                    assert_eq!(
+                        done.next_step(1, 1, checks),
+                        NextStep::Nothing,
+                        "{lists}, {listed}"
+                    );
+                } else if listed == 1000 {
+                    advance(Duration::from_secs(nothing_after)).await;
+                    assert_eq!(
+                        done.next_step(1, 1, checks),
+                        NextStep::Nothing,
+                        "{lists}, {listed}"
+                    );
+                }
+                advance(Duration::from_secs(check_after)).await;
+                assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{lists}, {listed}");
+            }
         }
     }
 
     #[tokio::test(start_paused = true)]
+    async fn lists_that_nothing_of_ours_is_on_any_more_do_not_count() {
+        let (known, mut short) = (KnownLists::default(), Done::default());
+        let mut long = Done::default();
+        known.count(&mut short, |done| done.look(20, 0, 0));
+        known.count(&mut long, |done| done.look(10_000, 0, 0));
+        short.reach(1, 0);
+        known.count(&mut short, |done| done.look(20, 0, 1));
+        advance(Duration::from_secs(5)).await;
+        let next =
+            |known: &KnownLists| short.next_step(1, 1, Some(known.pause(Duration::from_secs(5))));
+        assert_eq!(next(&known), NextStep::Nothing);
+        known.count(&mut long, Done::forget);
+        assert_eq!(next(&known), NextStep::Check);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_missing_on_a_long_list_is_looked_for_until_it_is_there() {
-        let checks = Some(Duration::from_secs(20));
-        let mut done = Done::default();
+        let (mut done, checks) = (Done::default(), pause(1, 1000));
         done.reach(1, 0);
         done.look(1000, 0, 1);
         advance(Duration::from_secs(100)).await;
@@ -386,8 +505,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_stays_off_the_list_is_published_ever_more_seldom_until_it_is_listed() {
-        let checks = Some(Duration::from_secs(20));
-        let mut done = Done::default();
+        let (mut done, checks) = (Done::default(), pause(1, 1));
         done.reach(1, 0);
         let (mut published, mut told) = (Vec::new(), Vec::new());
         for check in 0..120 {

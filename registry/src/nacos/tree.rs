@@ -253,10 +253,13 @@ impl NacosTree {
         let read = async move {
             let service = service_of(&place);
             let (hosts, version) = naming.ours(service)?;
-            let list = naming.list(service).await?;
+            let ours = nodes(&place, NacosService { hosts });
+            let Some(list) = naming.look_at(service).await? else {
+                // They are on a connection that lives.
+                return Ok(Arc::new(by_name(ours)));
+            };
             let values = read_list(&naming, &place, list, by_name).await?;
             // Of another start at an address of ours the younger one counts, and that is to be seen each time.
-            let ours = nodes(&place, NacosService { hosts });
             let is_off = |node: &&TreeNode| values.get(&node.name) != Some(&node.value);
             let off_list = ours.iter().filter(is_off).count();
             naming.note(service, values.len(), (off_list, version)).await;
