@@ -33,6 +33,7 @@ use rpc_core::Error;
 /// # Ok(())
 /// # }
 /// ```
+/// It is shown without user, password and parameters, but with those that name a place of the registry.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegistryUrl {
     /// The kind of registry: `dev`, `dubhe`, `static`, `memory` or a program's own.
@@ -48,6 +49,9 @@ pub struct RegistryUrl {
     /// Parameters by key, percent-decoded.
     pub query: BTreeMap<String, String>,
 }
+
+/// Parameters by which one server is several registries, each with its own lists, here and on disk.
+const PLACES: [&str; 2] = ["namespace", "group"];
 
 /// One server of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,7 +147,7 @@ impl RegistryUrl {
             return Err(self.wrong(&format!("{scheme}:// takes no {what}, {remedy}")));
         }
         if !self.path.is_empty() {
-            let path = Encoded(&self.path);
+            let path = Encoded(&self.path, "%?@");
             let why = format!("{scheme}:// takes no path, leave out `/{path}`");
             return Err(self.wrong(&why));
         }
@@ -206,19 +210,26 @@ impl fmt::Display for RegistryUrl {
             }
         }
         if !self.path.is_empty() {
-            write!(f, "/{}", Encoded(&self.path))?;
+            write!(f, "/{}", Encoded(&self.path, "%?@"))?;
+        }
+        let mut before = '?';
+        for name in PLACES {
+            if let Some(value) = self.query.get(name) {
+                write!(f, "{before}{name}={}", Encoded(value, "%?@&"))?;
+                before = '&';
+            }
         }
         Ok(())
     }
 }
 
-/// A path as an address has it: what would end it there, and what cannot be seen, as `%XX`.
-struct Encoded<'a>(&'a str);
+/// A text as an address has it: these characters, and what cannot be seen, as `%XX`.
+struct Encoded<'a>(&'a str, &'a str);
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for c in self.0.chars() {
-            if c.is_control() || c.is_whitespace() || "%?@".contains(c) {
+            if c.is_control() || c.is_whitespace() || self.1.contains(c) {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                     write!(f, "%{byte:02X}")?;
                 }
@@ -353,6 +364,33 @@ mod tests {
         assert_eq!(url.query["k"], "v w");
         assert_eq!(url.values("l"), ["1", "2"]);
         assert_eq!(url.to_string(), "dubhe://a:1,[::1]:2,c/x/y");
+    }
+
+    #[test]
+    fn registries_of_one_server_have_lists_of_their_own_on_disk() {
+        use crate::cache::Cache;
+        use rpc_core::ServiceKey;
+
+        let shown = |text: &str| RegistryUrl::parse(text).unwrap().to_string();
+        let places = [
+            "nacos://ann:secret@a:1?namespace=dev",
+            "nacos://a:1?namespace=prod&register-mode=all",
+            "nacos://a:1?group=x%26y&namespace=dev",
+            "nacos://a:1",
+        ];
+        let places = places.map(shown);
+        assert_eq!(
+            places,
+            [
+                "nacos://a:1?namespace=dev",
+                "nacos://a:1?namespace=prod",
+                "nacos://a:1?namespace=dev&group=x%26y",
+                "nacos://a:1"
+            ]
+        );
+        let path = |place: &String| Cache::new("/c".as_ref(), place).path(&ServiceKey::new("a.B"));
+        let paths: std::collections::BTreeSet<_> = places.iter().map(path).collect();
+        assert_eq!(paths.len(), 4);
     }
 
     #[test]
