@@ -172,7 +172,7 @@ impl NacosConnection {
     where
         A: NacosAsk<Answer = MessageHead>,
     {
-        self.shared.ask(ask, |head, json| Ok(UnreadList::new(head, json))).await
+        self.shared.ask(ask, UnreadList::new).await
     }
 
     /// The address of the registry.

@@ -26,8 +26,8 @@ const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 /// What many forget, because TLS of gRPC is another setting.
 const LOGIN_TLS: &str = "logins go over TLS too, for which Nacos needs server.ssl.enabled=true";
 
-/// How long a login may take.
-const LIMIT: Duration = Duration::from_secs(3);
+/// How long a login may take: less than all that a server may take to let us in, so that it is the login that is told.
+const LIMIT: Duration = Duration::from_millis(1500);
 
 /// The pause before a login that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -105,9 +105,15 @@ impl Login {
                 StatusCode::UNAUTHORIZED
                 | StatusCode::FORBIDDEN
                 | StatusCode::INTERNAL_SERVER_ERROR => {
+                    let or = match status {
+                        StatusCode::INTERNAL_SERVER_ERROR => {
+                            " (it answers HTTP status 500, as it also does in trouble of its own)"
+                        }
+                        _ => "",
+                    };
                     return Err(Error::refused(format!(
                         "registry {registry}: it refuses the user `{}`: check user and password in \
-                         the address",
+                         the address{or}",
                         self.user.escape_debug()
                     )));
                 }

@@ -121,18 +121,19 @@ impl Backend for Nacos {
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
         let mut servers = self.servers.clone();
         servers.shuffle(&mut rand::rng());
-        let mut last = None;
+        let (mut refused, mut last) = (None, None);
         for server in &servers {
             match self.open(server, demand).await {
                 Ok(tree) => {
                     let layout = Arc::clone(&self.layout);
                     return Ok(Arc::new(TreeSession::new(Arc::new(tree), layout, demand)));
                 }
-                Err(error) if error.is_refused() => return Err(error),
+                // One server may refuse what others take: it may not reach its users.
+                Err(error) if error.is_refused() => refused = Some(error),
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| Error::closed("no server was tried")))
+        Err(refused.or(last).unwrap_or_else(|| Error::closed("no server was tried")))
     }
 
     fn has_settings(&self) -> bool {

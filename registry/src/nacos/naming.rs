@@ -17,7 +17,7 @@ use super::messages::{
     BatchInstanceRequest, InstanceRequest, NacosHost, Named, ServiceListRequest,
     ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
-use super::own_hosts::{Done, KnownLists, NextStep, OwnHosts, off_list};
+use super::own_hosts::{CheckPause, Done, KnownLists, NextStep, OwnHosts, off_list};
 use super::pushes::NewestList;
 use super::refusal::{NacosRefusal, code};
 use super::unread_list::UnreadList;
@@ -37,6 +37,22 @@ const LEAVING: usize = 4096;
 /// longer, the server has too much to do, and to be asked again at once would be more of that.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long the list of a provider is not read again at most, however long it is.
+const LONGEST_UNREAD: Duration = Duration::from_secs(3600);
+
+/// How long the server may take to begin or to end pushes: meanwhile others wait.
+const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(4);
+
+/// What is known of a host of ours.
+#[derive(Debug)]
+pub(super) enum KnownHost {
+    Listed(NacosHost),
+    /// The server has it, and lists it to nobody.
+    OffList,
+    /// The list is to be read.
+    Unknown,
+}
+
 /// The services of one connection, in one namespace and group.
 #[derive(Debug)]
 pub(super) struct Naming {
@@ -44,7 +60,9 @@ pub(super) struct Naming {
     namespace: Arc<str>,
     group: Arc<str>,
     listed: Mutex<HashMap<String, Arc<OwnHosts>>>,
-    known_lists: KnownLists,
+    /// What is known of the lists that it stands on, of consumers and of all others.
+    consumer_lists: KnownLists,
+    provider_lists: KnownLists,
     /// How long a check holds that a service's list has our instances.
     check_holds: Duration,
     /// Held while a subscription begins or, for writing, ends: in this order they reach the server.
@@ -65,7 +83,8 @@ impl Naming {
             namespace: Arc::clone(namespace),
             group: Arc::clone(group),
             listed: Mutex::default(),
-            known_lists: KnownLists::default(),
+            consumer_lists: KnownLists::default(),
+            provider_lists: KnownLists::up_to(LONGEST_UNREAD),
             check_holds,
             subscribing: RwLock::default(),
             leaving,
@@ -94,6 +113,7 @@ impl Naming {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
                 own.remove(key);
+                self.forget_empty(service, &own);
             }
             let doing = format!("cannot register in `{service}`");
             match refusal.code {
@@ -105,14 +125,24 @@ impl Naming {
 
     /// Takes off the list what was put under `key`.
     pub(super) async fn remove(&self, service: &str, key: &str) -> Result<(), Error> {
-        let Some(own) = locked(&self.listed).get(service).cloned() else {
-            return Ok(());
-        };
+        let Some(own) = self.known_own(service) else { return Ok(()) };
         let version = own.remove(key);
         let outcome = self.settle(&own, service, version, None).await;
+        if outcome.is_ok() {
+            self.forget_empty(service, &own);
+        }
         outcome.map_err(|refusal| {
             self.connection.error(&format!("cannot unregister from `{service}`"), &refusal)
         })
+    }
+
+    /// Forgets a service under which nothing is wanted, unless somebody is at it.
+    fn forget_empty(&self, service: &str, own: &Arc<OwnHosts>) {
+        let mut listed = locked(&self.listed);
+        // One is the table's, and one the caller's.
+        if own.is_empty() && Arc::strong_count(own) == 2 {
+            listed.remove(service);
+        }
     }
 
     /// Waits until the server has `version` of what is wanted; publishes it if nobody else does. With the key of a host
@@ -125,11 +155,7 @@ impl Naming {
         key: Option<&str>,
     ) -> Result<(), NacosRefusal> {
         let mut done = own.turn().await;
-        let step = done.next_step(
-            version,
-            own.version(),
-            key.map(|_| self.known_lists.pause(self.check_holds)),
-        );
+        let step = done.next_step(version, own.version(), key.map(|_| self.pause(service)));
         let off_list = match step {
             NextStep::Nothing => return Ok(()),
             NextStep::Check => self.off_list(service, own, &mut done).await?,
@@ -152,7 +178,7 @@ impl Naming {
         own.take(newest);
         done.reach(newest, off_list);
         if hosts.is_empty() {
-            self.known_lists.count(&mut done, Done::forget);
+            self.known_lists(service).count(&mut done, Done::forget);
         }
         Ok(())
     }
@@ -165,17 +191,29 @@ impl Naming {
         done: &mut Done,
     ) -> Result<usize, NacosRefusal> {
         let (hosts, version) = own.hosts().map_err(NacosRefusal::silent)?;
-        let Ok(list) = timeout(LOOK_LIMIT, self.query(service)).await else {
+        let Some(list) = self.looked(service).await else {
             done.defer();
             return Ok(0);
         };
-        let list = list?;
         let items = list.len();
         let look =
             move || list.read().map(|listed| (listed.hosts.len(), off_list(&listed.hosts, &hosts)));
         let looked = off_thread_if_long(items, look).await.map_err(NacosRefusal::silent)?;
         let (listed, off_list) = looked.map_err(NacosRefusal::silent)?;
-        if self.known_lists.count(done, |done| done.look(listed, off_list, version)) {
+        self.look(service, done, listed, (off_list, version));
+        Ok(off_list)
+    }
+
+    /// Notes what a list that was read says of ours, and tells of those that stay off it.
+    fn look(
+        &self,
+        service: &str,
+        done: &mut Done,
+        listed: usize,
+        (off_list, version): (usize, u64),
+    ) {
+        let known = self.known_lists(service);
+        if known.count(done, |done| done.look(listed, off_list, version)) {
             let registry = self.connection.registry();
             tracing::warn!(
                 target: "dubhe::registry",
@@ -183,7 +221,6 @@ impl Naming {
                 "registered and not listed: it is switched off in Nacos, or was changed there"
             );
         }
-        Ok(off_list)
     }
 
     /// What this process lists of a service, and its version.
@@ -191,7 +228,8 @@ impl Naming {
     /// # Errors
     /// It cannot be read any more.
     pub(super) fn ours(&self, service: &str) -> Result<(Vec<NacosHost>, u64), Error> {
-        self.own(service).hosts().map_err(|why| self.unread(service, &NacosRefusal::silent(why)))
+        let Some(own) = self.known_own(service) else { return Ok((Vec::new(), 0)) };
+        own.hosts().map_err(|why| self.unread(service, &NacosRefusal::silent(why)))
     }
 
     /// Notes that the list of a service was read for something else: how many hosts it has, and how many of this version of
@@ -202,27 +240,49 @@ impl Naming {
         listed: usize,
         (off_list, version): (usize, u64),
     ) {
-        let own = self.own(service);
-        self.known_lists.count(&mut *own.turn().await, |done| done.look(listed, off_list, version));
+        if let Some(own) = self.known_own(service) {
+            self.look(service, &mut *own.turn().await, listed, (off_list, version));
+        }
     }
 
-    /// The list of a service, read to see whether ours are there; `None` if that takes too long, and then they count as
+    /// The list of a service, read to see whether ours are there; `None` if it does not come, and then they count as
     /// looked for.
-    pub(super) async fn look_at(&self, service: &str) -> Result<Option<UnreadList>, Error> {
-        let Ok(list) = timeout(LOOK_LIMIT, self.list(service)).await else {
-            self.own(service).turn().await.defer();
-            return Ok(None);
-        };
-        list.map(Some)
+    pub(super) async fn look_at(&self, service: &str) -> Option<UnreadList> {
+        let list = self.looked(service).await;
+        if let (None, Some(own)) = (&list, self.known_own(service)) {
+            own.turn().await.defer();
+        }
+        list
     }
 
-    /// The host under `key` of a service if the server is known to list it, and the list need not be read again yet.
-    pub(super) async fn known(&self, service: &str, key: &str) -> Option<NacosHost> {
-        let own = locked(&self.listed).get(service).cloned()?;
+    /// The list of a service if it comes in time. That it is refused says nothing of what was registered.
+    async fn looked(&self, service: &str) -> Option<UnreadList> {
+        timeout(LOOK_LIMIT, self.query(service)).await.ok()?.ok()
+    }
+
+    /// What paces the looks at a list. Consumers stand on many long lists, whose entries nobody needs for a call: they do
+    /// not put off the looks at those of providers.
+    fn known_lists(&self, service: &str) -> &KnownLists {
+        if service.starts_with("consumers:") { &self.consumer_lists } else { &self.provider_lists }
+    }
+
+    fn pause(&self, service: &str) -> CheckPause {
+        self.known_lists(service).pause(self.check_holds)
+    }
+
+    /// What is known of the host under `key` of a service without reading its list.
+    pub(super) async fn known(&self, service: &str, key: &str) -> KnownHost {
+        let Some(own) = self.known_own(service) else { return KnownHost::Unknown };
         let version = own.version();
         let done = own.turn().await;
-        let next = done.next_step(version, version, Some(self.known_lists.pause(self.check_holds)));
-        if next == NextStep::Nothing && done.is_listed() { own.host(key) } else { None }
+        if done.next_step(version, version, Some(self.pause(service))) != NextStep::Nothing {
+            return KnownHost::Unknown;
+        }
+        match own.host(key) {
+            Some(_) if !done.is_listed() => KnownHost::OffList,
+            Some(host) => KnownHost::Listed(host),
+            None => KnownHost::Unknown,
+        }
     }
 
     /// Replaces what this connection lists of `service`.
@@ -265,11 +325,11 @@ impl Naming {
     /// Follows a service: the server pushes its list until the last that follows it is dropped.
     pub(super) async fn follow(self: &Arc<Self>, service: &str) -> Result<FollowedService, Error> {
         let _order = self.subscribing.read().await;
-        let (list, _) = self.connection.pushes().follow_service(service);
+        let list = self.connection.pushes().follow_service(service);
         let followed =
             FollowedService { naming: Arc::clone(self), service: service.to_owned(), list };
         // Also if another follows it: that one may be waiting for the answer, or have been given up.
-        let asked = self.subscribe(service, true).await;
+        let asked = self.in_time(self.connection.ask_list(&self.subscription(service, true))).await;
         let list = asked.map_err(|refusal| {
             self.connection.error(&format!("cannot follow `{service}`"), &refusal)
         })?;
@@ -277,17 +337,27 @@ impl Naming {
         Ok(followed)
     }
 
-    async fn subscribe(&self, service: &str, subscribe: bool) -> Result<UnreadList, NacosRefusal> {
-        let (service, clusters) = (self.named(service), "");
-        let ask = SubscribeServiceRequest { service, subscribe, clusters };
-        self.connection.ask_list(&ask).await
+    fn subscription<'a>(
+        &'a self,
+        service: &'a str,
+        subscribe: bool,
+    ) -> SubscribeServiceRequest<'a> {
+        SubscribeServiceRequest { service: self.named(service), subscribe, clusters: "" }
+    }
+
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, NacosRefusal>>,
+    ) -> Result<T, NacosRefusal> {
+        let late = |_| Err(NacosRefusal::silent(format!("no answer within {SUBSCRIBE_LIMIT:?}")));
+        timeout(SUBSCRIBE_LIMIT, asked).await.unwrap_or_else(late)
     }
 
     async fn unsubscribe(&self, service: &str) {
         let _order = self.subscribing.write().await;
         if !self.connection.pushes().is_followed(service) {
             // If it fails, pushes that nobody follows are ignored.
-            let _ = self.subscribe(service, false).await;
+            let _ = self.in_time(self.connection.ask(&self.subscription(service, false))).await;
         }
     }
 
@@ -305,6 +375,11 @@ impl Naming {
             let is_last = is_last_page(page_no, found.len(), page.count);
             names.extend(found.iter().map(|name| without_group(name).to_owned()));
             if is_last {
+                if names.len() < page.count {
+                    let (registry, left_out) =
+                        (self.connection.registry(), page.count - names.len());
+                    tracing::warn!(target: "dubhe::registry", registry, left_out, "too many services");
+                }
                 break;
             }
         }
@@ -313,6 +388,11 @@ impl Naming {
 
     fn named<'a>(&'a self, service: &'a str) -> Named<'a> {
         Named { namespace: &self.namespace, group_name: &self.group, service_name: service }
+    }
+
+    /// What is or was wanted under a service.
+    fn known_own(&self, service: &str) -> Option<Arc<OwnHosts>> {
+        locked(&self.listed).get(service).cloned()
     }
 
     fn own(&self, service: &str) -> Arc<OwnHosts> {
@@ -368,13 +448,8 @@ fn is_last_page(page_no: usize, names: usize, count: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use hyper::server::conn::http2;
-    use hyper::service::service_fn;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-    use tokio::net::TcpListener;
     use tokio::task::JoinSet;
     use tokio::time;
 
@@ -382,56 +457,86 @@ mod tests {
     use crate::Pace;
     use crate::nacos::connection::NacosServer;
     use crate::nacos::login::Login;
-    use crate::nacos::payload::Payload;
-    use crate::nacos::played::{answered, asked, listen};
+    use crate::nacos::played::{DONE, listen, play};
 
-    /// A server that registers whoever comes, and counts who asks for a list, which never comes.
-    async fn serve_no_lists(listener: TcpListener, queries: Arc<AtomicUsize>) {
-        let (stream, _) = listener.accept().await.unwrap();
-        let answer = service_fn(move |request| {
-            let queries = Arc::clone(&queries);
-            async move {
-                let asked = asked(request).await;
-                Ok::<_, Infallible>(answered(match asked.as_ref().map_or("", Payload::kind) {
-                    "" => None,
-                    "ServiceQueryRequest" => {
-                        queries.fetch_add(1, Ordering::Relaxed);
-                        None
-                    }
-                    _ => Some(r#"{"resultCode":200}"#),
-                }))
+    async fn naming_at(address: &str) -> Arc<Naming> {
+        let server = NacosServer { http: address.to_owned(), grpc: address.to_owned() };
+        let login = Login { user: String::new(), password: String::new() };
+        let (registry, pushes) = ("nacos://".into(), Arc::default());
+        let opening = NacosConnection::open(&registry, &server, (&login, None), "public", pushes);
+        let connection = Arc::new(opening.await.unwrap());
+        Naming::new(connection, (&"public".into(), &"g".into()), HOLDS).0
+    }
+
+    const HOLDS: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn a_list_that_does_not_come_costs_no_registration_its_place() {
+        let refused = r#"{"resultCode":500,"errorCode":403,"message":"no right to this"}"#;
+        for list in [None, Some(refused), Some(r#"{"resultCode":200}"#)] {
+            let (_, listener) = listen().await;
+            let address = listener.local_addr().unwrap().to_string();
+            let (queries, mut tasks) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+            let counted = Arc::clone(&queries);
+            tasks.spawn(play(listener, move |kind| match kind {
+                "ServiceQueryRequest" => {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    list
+                }
+                _ => Some(DONE),
+            }));
+            let naming = naming_at(&address).await;
+            let host = NacosHost { ip: "10.0.0.1".to_owned(), port: 1, ..NacosHost::default() };
+            naming.put("shop", "a", &host).await.unwrap();
+            time::pause();
+            for checks in 1..=3 {
+                time::advance(HOLDS).await;
+                let check =
+                    timeout(Pace::default().request_timeout, naming.put("shop", "a", &host));
+                check.await.expect("it comes in time").unwrap();
+                // Not again at once, where there is too much to do.
+                naming.put("shop", "a", &host).await.unwrap();
+                assert_eq!(queries.load(Ordering::Relaxed), checks, "{list:?}");
             }
-        });
-        let server = http2::Builder::new(TokioExecutor::new());
-        let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+            assert!(naming.look_at("shop").await.is_none());
+            time::resume();
+        }
     }
 
     #[tokio::test]
-    async fn a_list_that_does_not_come_in_time_costs_no_registration_its_place() {
+    async fn a_service_under_which_nothing_is_wanted_any_more_is_forgotten() {
         let (_, listener) = listen().await;
-        let grpc = listener.local_addr().unwrap().to_string();
-        let (queries, mut tasks) = (Arc::<AtomicUsize>::default(), JoinSet::new());
-        tasks.spawn(serve_no_lists(listener, Arc::clone(&queries)));
-        let server = NacosServer { http: grpc.clone(), grpc };
-        let login = Login { user: String::new(), password: String::new() };
-        let (registry, pushes) = ("nacos://".into(), Arc::default());
-        let connection =
-            NacosConnection::open(&registry, &server, (&login, None), "public", pushes).await;
-        let place = (&"public".into(), &"g".into());
-        let holds = Duration::from_secs(20);
-        let (naming, _) = Naming::new(Arc::new(connection.unwrap()), place, holds);
+        let address = listener.local_addr().unwrap().to_string();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(play(listener, |_| Some(DONE)));
+        let naming = naming_at(&address).await;
         let host = NacosHost { ip: "10.0.0.1".to_owned(), port: 1, ..NacosHost::default() };
-        naming.put("shop", "a", &host).await.unwrap();
-        time::pause();
-        for checks in 1..=3 {
-            time::advance(holds).await;
-            let check = timeout(Pace::default().request_timeout, naming.put("shop", "a", &host));
-            check.await.expect("it comes in time").unwrap();
-            // Not again at once, where there is too much to do.
-            naming.put("shop", "a", &host).await.unwrap();
-            assert_eq!(queries.load(Ordering::Relaxed), checks);
+        for key in ["a", "b"] {
+            naming.put("shop", key, &host).await.unwrap();
         }
-        assert!(naming.look_at("shop").await.unwrap().is_none());
+        naming.note("other", 9, (0, 0)).await;
+        naming.remove("shop", "a").await.unwrap();
+        assert_eq!(locked(&naming.listed).keys().collect::<Vec<_>>(), ["shop"]);
+        naming.remove("shop", "b").await.unwrap();
+        naming.remove("shop", "b").await.unwrap();
+        assert!(locked(&naming.listed).is_empty());
+        // It is as if it had never been there.
+        naming.put("shop", "a", &host).await.unwrap();
+        assert!(matches!(naming.known("shop", "a").await, KnownHost::Listed(_)));
+    }
+
+    #[tokio::test]
+    async fn a_subscription_that_is_not_answered_holds_up_no_other_for_long() {
+        let (_, listener) = listen().await;
+        let address = listener.local_addr().unwrap().to_string();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(play(listener, |kind| (kind != "SubscribeServiceRequest").then_some(DONE)));
+        let naming = naming_at(&address).await;
+        time::pause();
+        let both = async { tokio::join!(naming.follow("shop"), naming.unsubscribe("other")) };
+        let (followed, ()) = timeout(SUBSCRIBE_LIMIT * 3, both).await.expect("they come to an end");
+        let error = followed.unwrap_err().to_string();
+        assert!(error.contains("no answer within 4s") && error.contains("shop"), "{error}");
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub(super) struct KnownLists {
     lists: AtomicUsize,
     /// How many hosts were on them then.
     hosts: AtomicUsize,
+    /// How long none is not read again at most.
+    longest: Option<Duration>,
 }
 
 /// How long a look at a list is enough.
@@ -101,6 +103,7 @@ pub(super) struct CheckPause {
     hosts: usize,
     /// How many are on one that was not read yet, as far as can be guessed.
     typical: usize,
+    longest: Option<Duration>,
 }
 
 /// What is to be done until the server has a version.
@@ -211,6 +214,11 @@ impl OwnHosts {
         read(&wanted.hosts[at].json).ok()
     }
 
+    /// Whether nothing is wanted.
+    pub(super) fn is_empty(&self) -> bool {
+        locked(&self.wanted).hosts.is_empty()
+    }
+
     /// The version of what is wanted.
     pub(super) fn version(&self) -> u64 {
         locked(&self.wanted).version
@@ -231,6 +239,11 @@ impl Wanted {
 }
 
 impl KnownLists {
+    /// None yet, each of which is read again after this time at the latest.
+    pub(super) fn up_to(longest: Duration) -> Self {
+        Self { longest: Some(longest), ..Self::default() }
+    }
+
     /// Does what may change how many hosts are known to be on a list.
     pub(super) fn count<T>(&self, done: &mut Done, change: impl FnOnce(&mut Done) -> T) -> T {
         let before = done.listed;
@@ -246,7 +259,7 @@ impl KnownLists {
     pub(super) fn pause(&self, holds: Duration) -> CheckPause {
         let hosts = self.hosts.load(Ordering::Relaxed);
         let typical = hosts.checked_div(self.lists.load(Ordering::Relaxed)).unwrap_or(0);
-        CheckPause { holds, hosts, typical }
+        CheckPause { holds, hosts, typical, longest: self.longest }
     }
 }
 
@@ -267,6 +280,7 @@ impl Done {
             let listed = if self.listed == 0 { pause.typical } else { self.listed };
             let times = u32::try_from(listed.saturating_mul(pause.hosts)).unwrap_or(u32::MAX);
             let unread = UNREAD_FOR_TWO.saturating_mul(times).mul_f64(self.share);
+            let unread = unread.min(pause.longest.unwrap_or(Duration::MAX));
             self.checked.is_some_and(|at| at.elapsed() < holds.max(unread))
         };
         // A change of somebody else's is published by that one.
@@ -470,6 +484,17 @@ mod tests {
                 advance(Duration::from_secs(check_after)).await;
                 assert_eq!(done.next_step(1, 1, checks), NextStep::Check, "{lists}, {listed}");
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_list_of_a_provider_is_left_unread_for_longer_than_was_said() {
+        let (known, mut done) = (KnownLists::up_to(Duration::from_secs(3600)), Done::default());
+        known.count(&mut Done::default(), |done| done.look(1_000_000, 0, 0));
+        done.reach(1, 0);
+        for (after, next) in [(1799, NextStep::Nothing), (1801, NextStep::Check)] {
+            advance(Duration::from_secs(after)).await;
+            assert_eq!(done.next_step(1, 1, Some(known.pause(Duration::ZERO))), next);
         }
     }
 

@@ -2,12 +2,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
 use tokio::net::TcpListener;
 
@@ -29,6 +33,28 @@ pub(super) async fn listen() -> (TcpListener, TcpListener) {
             return (http, grpc);
         }
     }
+}
+
+/// That a request has succeeded.
+pub(super) const DONE: &str = r#"{"resultCode":200}"#;
+
+/// Takes one connection, and answers each kind of request with what `answer` has for it; without that never.
+pub(super) async fn play(
+    listener: TcpListener,
+    answer: impl Fn(&str) -> Option<&'static str> + Send + Sync + 'static,
+) {
+    let (stream, _) = listener.accept().await.unwrap();
+    let answer = Arc::new(answer);
+    let service = service_fn(move |request| {
+        let answer = Arc::clone(&answer);
+        async move {
+            let asked = asked(request).await;
+            let json = asked.as_ref().and_then(|asked| answer(asked.kind()));
+            Ok::<_, Infallible>(answered(json))
+        }
+    });
+    let server = http2::Builder::new(TokioExecutor::new());
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// What is asked; `None` is the stream of pushes.

@@ -48,8 +48,8 @@ struct Followed<T> {
 }
 
 impl Pushes {
-    /// Follows the lists of a service; whether it is the first to do so comes with it.
-    pub(super) fn follow_service(&self, name: &str) -> (LatestReader<NewestList>, bool) {
+    /// Follows the lists of a service.
+    pub(super) fn follow_service(&self, name: &str) -> LatestReader<NewestList> {
         self.services.follow(name.to_owned())
     }
 
@@ -78,13 +78,13 @@ impl Pushes {
     }
 
     /// Follows a configuration.
-    pub(super) fn follow_config(&self, id: &str, group: &str) -> (LatestReader<()>, bool) {
+    pub(super) fn follow_config(&self, id: &str, group: &str) -> LatestReader<()> {
         self.configs.follow((id.to_owned(), group.to_owned()))
     }
 
-    /// Ends a following; returns whether it was the last.
-    pub(super) fn leave_config(&self, id: &str, group: &str) -> bool {
-        self.configs.leave(&(id.to_owned(), group.to_owned()))
+    /// Ends a following.
+    pub(super) fn leave_config(&self, id: &str, group: &str) {
+        self.configs.leave(&(id.to_owned(), group.to_owned()));
     }
 
     /// Hands on the list of a service, pushed or asked for, unless it is late: a younger one came before.
@@ -130,18 +130,15 @@ impl Pushes {
 // === impl Table ===
 
 impl<K: Hash + Eq, T: Default> Table<K, T> {
-    fn follow(&self, key: K) -> (LatestReader<T>, bool) {
+    fn follow(&self, key: K) -> LatestReader<T> {
         let mut table = locked(&self.0);
-        let mut is_first = false;
-        let followed = table.entry(key).or_insert_with(|| {
-            is_first = true;
-            Followed { sender: Latest::default(), followers: 0 }
-        });
+        let none = || Followed { sender: Latest::default(), followers: 0 };
+        let followed = table.entry(key).or_insert_with(none);
         followed.followers += 1;
-        (followed.sender.subscribe(), is_first)
+        followed.sender.subscribe()
     }
 
-    /// To be called once by each that follows.
+    /// To be called once by each that follows; returns whether it was the last.
     fn leave(&self, key: &K) -> bool {
         let mut table = locked(&self.0);
         let Some(followed) = table.get_mut(key) else { return false };
@@ -196,8 +193,7 @@ mod tests {
     #[test]
     fn a_list_never_goes_back_in_time() {
         let pushes = Pushes::default();
-        let (list, is_first) = pushes.follow_service("a:b");
-        assert!(is_first);
+        let list = pushes.follow_service("a:b");
         for (name, time) in [("G@@a:b", 5), ("a:b", 3), ("other", 9)] {
             pushes.service(push(name, time)).unwrap();
         }
@@ -210,7 +206,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_back_keeps_no_list_from_us() {
         let pushes = Pushes::default();
-        let (list, _) = pushes.follow_service("a");
+        let list = pushes.follow_service("a");
         let hour = 3_600_000;
         pushes.service(push("a", 2 * hour)).unwrap();
         pushes.service(push("a", hour)).unwrap();
@@ -227,9 +223,8 @@ mod tests {
     fn what_nobody_follows_any_more_is_forgotten() {
         let pushes = Pushes::default();
         let (first, second) = (pushes.follow_service("a"), pushes.follow_service("a"));
-        assert!(first.1 && !second.1);
         assert!(!pushes.leave_service("a"));
-        drop(first);
+        drop((first, second));
         assert!(pushes.leave_service("a") && !pushes.is_followed("a"));
         pushes.service(push("a", 1)).unwrap();
         assert!(!pushes.is_followed("a"));
@@ -247,8 +242,8 @@ mod tests {
     #[test]
     fn a_hint_reaches_the_followers_of_its_key_alone() {
         let pushes = Pushes::default();
-        let (mut ours, _) = pushes.follow_config("id", "g");
-        let (mut other, _) = pushes.follow_config("id", "h");
+        let mut ours = pushes.follow_config("id", "g");
+        let mut other = pushes.follow_config("id", "h");
         ours.mark_unchanged();
         other.mark_unchanged();
         pushes.config(br#"{"dataId":"id","group":"g","tenant":""}"#).unwrap();
@@ -261,14 +256,15 @@ mod tests {
         let pushes = Arc::<Pushes>::default();
         let waker = Arc::new(OpenWhenWoken(Arc::clone(&pushes))).into();
         let cx = Context::from_waker(&waker);
-        let (mut list, _) = pushes.follow_service("a");
-        let (mut hint, _) = pushes.follow_config("id", "g");
+        let mut list = pushes.follow_service("a");
+        let mut hint = pushes.follow_config("id", "g");
         assert!(list.poll_changed(&cx).is_pending() && hint.poll_changed(&cx).is_pending());
         pushes.service(push("a", 1)).unwrap();
         pushes.config(br#"{"dataId":"id","group":"g","tenant":""}"#).unwrap();
         assert!(list.poll_changed(&cx).is_ready() && hint.poll_changed(&cx).is_ready());
         assert!(list.poll_changed(&cx).is_pending() && hint.poll_changed(&cx).is_pending());
-        assert!(pushes.leave_service("a") && pushes.leave_config("id", "g"));
+        assert!(pushes.leave_service("a"));
+        pushes.leave_config("id", "g");
         assert!(list.poll_changed(&cx).is_ready() && hint.poll_changed(&cx).is_ready());
     }
 }

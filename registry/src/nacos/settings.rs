@@ -1,11 +1,12 @@
 //! Configurations of Nacos on one connection: values that outlive connections, by data id and group.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::{Error, LatestReader};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::NacosConnection;
 use super::messages::{
@@ -28,8 +29,12 @@ const READS: u32 = 4;
 const READ_PAUSE: Duration = Duration::from_millis(300);
 
 /// How long it may take to see whether another has written what a server refused: long enough for those reads at up to
-/// a quarter of a second for each, and so short that an operation still has the time to tell the refusal.
+/// a quarter of a second for each.
 const READS_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a change is tried. An operation is given up after 5 s ([`Pace::request_timeout`](crate::Pace)), and before that
+/// it has to tell why the server does not take it.
+const CHANGE_LIMIT: Duration = Duration::from_secs(4);
 
 /// How often it is looked at whether a change has stayed.
 const LOOKS: u32 = 10;
@@ -94,28 +99,48 @@ impl Settings {
         edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
     ) -> Result<(), Error> {
         let mut last = None;
+        let tried = timeout(CHANGE_LIMIT, self.try_edit(setting, edit, &mut last)).await;
+        match (tried, last) {
+            (Ok(Ok(true)), _) => Ok(()),
+            (Ok(Err(error)), None) => Err(error),
+            // Whatever else came of it says less than the refusal does.
+            (_, last) => {
+                let why = last.map_or_else(|| "it took too long".to_owned(), |last| last.why);
+                let why = format!("it is not taken, or others change it all the time: {why}");
+                Err(self.error("cannot set", setting, &NacosRefusal { code: 0, why }))
+            }
+        }
+    }
+
+    /// Whether the value is as `edit` wants it after some tries; `last` is why the server refused the last of them.
+    async fn try_edit(
+        &self,
+        setting: &NacosSetting,
+        edit: &(dyn for<'a> Fn(Option<&'a str>) -> Option<String> + Send + Sync),
+        last: &mut Option<NacosRefusal>,
+    ) -> Result<bool, Error> {
         for attempt in 1..=TRIES {
             let present = self.value(setting).await?;
             let Some(text) = edit(present.as_ref().map(|value| &*value.text)) else {
-                return Ok(());
+                return Ok(true);
             };
             let md5 = present.as_ref().map_or(ABSENT, |value| &value.md5);
             match self.publish(setting, &text, Some(md5)).await {
-                Ok(()) if self.connection.compares_digests() => return Ok(()),
-                Ok(()) if self.has_stayed(setting, present.as_ref(), edit).await? => return Ok(()),
-                Ok(()) => continue,
-                Err(refusal) if refusal.code == 0 || refusal.code == code::NO_RIGHT => {
-                    return Err(self.error("cannot set", setting, &refusal));
+                Ok(()) if self.connection.compares_digests() => return Ok(true),
+                Ok(()) if self.has_stayed(setting, present.as_ref(), edit).await? => {
+                    return Ok(true);
                 }
-                Err(refusal) => last = Some(refusal),
+                Ok(()) => continue,
+                Err(refusal) if is_final(&refusal) => {
+                    *last = None;
+                    return Err(self.not_set(setting, &refusal));
+                }
+                Err(refusal) => *last = Some(refusal),
             }
             // Another writer came first, or what we read was old: the server reads from a copy.
             sleep(Duration::from_millis(rand::random_range(20..100)) * attempt).await;
         }
-        let why = last.map_or_else(String::new, |refusal| refusal.why);
-        let refusal =
-            NacosRefusal { code: 0, why: format!("others change it all the time ({why})") };
-        Err(self.error("cannot set", setting, &refusal))
+        Ok(false)
     }
 
     /// Changes a value whose writers all write the same. Of those who are the first at the same time a server refuses
@@ -127,19 +152,20 @@ impl Settings {
     ) -> Result<(), Error> {
         let wanted =
             |present: Option<SettingValue>| edit(present.as_ref().map(|value| &*value.text));
+        let told_by = Instant::now() + CHANGE_LIMIT;
         let Some(text) = wanted(self.value(setting).await?) else { return Ok(()) };
         let Err(refusal) = self.publish(setting, &text, None).await else { return Ok(()) };
-        let is_final = refusal.code == 0 || refusal.code == code::NO_RIGHT;
-        if !is_final {
+        if !is_final(&refusal) {
             // Whatever else comes of it says less than the refusal does.
-            let read = timeout(READS_LIMIT, self.value_just_set(setting)).await;
+            let limit = told_by.min(Instant::now() + READS_LIMIT);
+            let read = timeout_at(limit, self.value_just_set(setting)).await;
             if let Ok(Ok(value)) = read
                 && wanted(value).is_none()
             {
                 return Ok(());
             }
         }
-        Err(self.error("cannot set", setting, &refusal))
+        Err(self.not_set(setting, &refusal))
     }
 
     /// Takes the value away, if there is one.
@@ -175,7 +201,7 @@ impl Settings {
 
     /// Follows the value: the server hints at changes until the last that follows it is dropped.
     pub(super) async fn follow(&self, setting: &NacosSetting) -> Result<FollowedSetting, Error> {
-        let (hints, _) = self.connection.pushes().follow_config(&setting.id, &setting.group);
+        let hints = self.connection.pushes().follow_config(&setting.id, &setting.group);
         let connection = Arc::clone(&self.connection);
         let followed = FollowedSetting { connection, setting: setting.clone(), hints };
         let listened = ListenedConfig { key: self.key(setting), md5: "" };
@@ -218,9 +244,29 @@ impl Settings {
     }
 
     fn error(&self, doing: &str, setting: &NacosSetting, refusal: &NacosRefusal) -> Error {
-        let NacosSetting { id, group } = setting;
-        self.connection.error(&format!("{doing} configuration `{id}` of group `{group}`"), refusal)
+        self.connection.error(&format!("{doing} {setting}"), refusal)
     }
+
+    fn not_set(&self, setting: &NacosSetting, refusal: &NacosRefusal) -> Error {
+        let remedy = "use a name and a text that Nacos takes";
+        match refusal.code {
+            code::ILLEGAL => {
+                self.connection.final_error(&format!("cannot set {setting}"), refusal, remedy)
+            }
+            _ => self.error("cannot set", setting, refusal),
+        }
+    }
+}
+
+impl fmt::Display for NacosSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "configuration `{}` of group `{}`", self.id, self.group)
+    }
+}
+
+/// Whether a change that was refused so is refused again.
+fn is_final(refusal: &NacosRefusal) -> bool {
+    matches!(refusal.code, 0 | code::NO_RIGHT | code::ILLEGAL)
 }
 
 /// A configuration that is followed.
@@ -242,13 +288,8 @@ impl Drop for FollowedSetting {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use hyper::server::conn::http2;
-    use hyper::service::service_fn;
-    use hyper_util::rt::{TokioExecutor, TokioIo};
-    use tokio::net::TcpListener;
     use tokio::task::JoinSet;
     use tokio::time;
 
@@ -256,30 +297,7 @@ mod tests {
     use crate::Pace;
     use crate::nacos::connection::NacosServer;
     use crate::nacos::login::Login;
-    use crate::nacos::played::{answered, asked, listen};
-
-    /// A server that takes no configuration, and answers with this when it is read again.
-    async fn serve_full_disk(listener: TcpListener, read_again: Option<&'static str>) {
-        let (stream, _) = listener.accept().await.unwrap();
-        let has_refused = Arc::new(AtomicBool::new(false));
-        let answer = service_fn(move |request| {
-            let has_refused = Arc::clone(&has_refused);
-            async move {
-                let Some(asked) = asked(request).await else { return Ok(answered(None)) };
-                Ok::<_, Infallible>(answered(match asked.kind() {
-                    "ConfigPublishRequest" => {
-                        has_refused.store(true, Ordering::Relaxed);
-                        Some(r#"{"resultCode":500,"errorCode":500,"message":"the disk is full"}"#)
-                    }
-                    "ConfigQueryRequest" if has_refused.load(Ordering::Relaxed) => read_again,
-                    "ConfigQueryRequest" => Some(r#"{"resultCode":500,"errorCode":300}"#),
-                    _ => Some(r#"{"resultCode":200}"#),
-                }))
-            }
-        });
-        let server = http2::Builder::new(TokioExecutor::new());
-        let _ = server.serve_connection(TokioIo::new(stream), answer).await;
-    }
+    use crate::nacos::played::{DONE, listen, play};
 
     async fn settings_at(server: String) -> Settings {
         let server = NacosServer { http: server.clone(), grpc: server };
@@ -293,23 +311,64 @@ mod tests {
     #[tokio::test]
     async fn why_a_value_is_refused_is_told_in_time_whatever_comes_of_the_look_for_it() {
         let setting = NacosSetting { id: "shop".to_owned(), group: "g".to_owned() };
-        for read_again in [
+        let reads = [
             None,
             Some(r#"{"resultCode":500,"errorCode":300}"#),
             Some(r#"{"resultCode":500,"errorCode":400}"#),
             Some(r#"{"resultCode":500,"errorCode":500,"message":"it cannot be read either"}"#),
-        ] {
+        ];
+        for (read_again, is_edit) in reads.into_iter().flat_map(|it| [(it, false), (it, true)]) {
             let (_, listener) = listen().await;
             let server = listener.local_addr().unwrap().to_string();
             let mut serving = JoinSet::new();
-            serving.spawn(serve_full_disk(listener, read_again));
+            let has_refused = AtomicBool::new(false);
+            serving.spawn(play(listener, move |kind| match kind {
+                "ConfigPublishRequest" => {
+                    has_refused.store(true, Ordering::Relaxed);
+                    Some(r#"{"resultCode":500,"errorCode":500,"message":"the disk is full"}"#)
+                }
+                "ConfigQueryRequest" if has_refused.load(Ordering::Relaxed) => read_again,
+                "ConfigQueryRequest" => Some(r#"{"resultCode":500,"errorCode":300}"#),
+                _ => Some(DONE),
+            }));
             let settings = settings_at(server).await;
             time::pause();
-            let replacing = settings.replace(&setting, &|_| Some("a".to_owned()));
-            let replaced = timeout(Pace::default().request_timeout, replacing).await;
+            let limit = Pace::default().request_timeout;
+            let wanted = |_: Option<&str>| Some("a".to_owned());
+            let outcome = timeout(limit, async {
+                match is_edit {
+                    true => settings.edit(&setting, &wanted).await,
+                    false => settings.replace(&setting, &wanted).await,
+                }
+            });
+            let error = outcome.await.expect("it comes in time").unwrap_err().to_string();
             time::resume();
-            let error = replaced.expect("it comes in time").unwrap_err().to_string();
-            assert!(error.contains("the disk is full"), "{read_again:?}: {error}");
+            assert!(error.contains("the disk is full"), "{read_again:?}, {is_edit}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_that_nacos_never_takes_is_no_valid_setting() {
+        let setting = NacosSetting { id: "shop@eu".to_owned(), group: "g".to_owned() };
+        let (_, listener) = listen().await;
+        let server = listener.local_addr().unwrap().to_string();
+        let mut serving = JoinSet::new();
+        serving.spawn(play(listener, |kind| match kind {
+            "ConfigPublishRequest" => {
+                Some(r#"{"resultCode":500,"errorCode":400,"message":"dataId is illegal"}"#)
+            }
+            "ConfigQueryRequest" => Some(r#"{"resultCode":500,"errorCode":300}"#),
+            _ => Some(DONE),
+        }));
+        let settings = settings_at(server).await;
+        let wanted = |_: Option<&str>| Some("a".to_owned());
+        for outcome in
+            [settings.edit(&setting, &wanted).await, settings.replace(&setting, &wanted).await]
+        {
+            let error = outcome.unwrap_err();
+            assert!(error.is_invalid_config(), "{error}");
+            let text = error.to_string();
+            assert!(text.contains("`shop@eu`") && text.contains("dataId is illegal"), "{text}");
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant, sleep};
 
 use super::connection::NacosConnection;
 use super::messages::{NacosHost, NacosService};
-use super::naming::Naming;
+use super::naming::{KnownHost, Naming};
 use super::place::{Place, interface_of, is_application};
 use super::refusal::NacosRefusal;
 use super::settings::{NacosSetting, Settings};
@@ -165,7 +165,9 @@ impl NodeTree for NacosTree {
                     false => Ok(Some(self.nodes_of(&Arc::new(place), list).await?)),
                 };
             }
-            Place::Interfaces => self.names(interface_of).await?,
+            Place::Interfaces => {
+                self.names(|name| interface_of(name).map(|name| encode_form(&name))).await?
+            }
             Place::Applications => {
                 let application = |name: &str| is_application(name).then(|| name.to_owned());
                 self.names(application).await?
@@ -245,17 +247,21 @@ impl NacosTree {
     /// alone, so it is read once for all who ask at the same time, and says of all of ours whether they are there: what
     /// comes of that for one of them need not be read for as long as it holds.
     async fn listed(&self, parent: &str, place: Place, name: &str) -> Result<Option<Bytes>, Error> {
-        if let Some(host) = self.naming.known(service_of(&place), name).await {
-            let known = nodes(&place, NacosService { hosts: vec![host] });
-            return Ok(known.into_iter().next().map(|node| node.value));
+        match self.naming.known(service_of(&place), name).await {
+            KnownHost::Listed(host) => {
+                let known = nodes(&place, NacosService { hosts: vec![host] });
+                return Ok(known.into_iter().next().map(|node| node.value));
+            }
+            KnownHost::OffList => return Ok(None),
+            KnownHost::Unknown => {}
         }
         let (naming, place) = (Arc::clone(&self.naming), Arc::new(place));
         let read = async move {
             let service = service_of(&place);
             let (hosts, version) = naming.ours(service)?;
             let ours = nodes(&place, NacosService { hosts });
-            let Some(list) = naming.look_at(service).await? else {
-                // They are on a connection that lives.
+            let Some(list) = naming.look_at(service).await else {
+                // The connection that they are on lives, or its end is about to be noticed.
                 return Ok(Arc::new(by_name(ours)));
             };
             let values = read_list(&naming, &place, list, by_name).await?;
@@ -283,7 +289,7 @@ impl NacosTree {
     ) -> Result<Vec<TreeNode>, Error> {
         let names = self.naming.names().await?;
         let names = names.iter().filter_map(|name| child(name));
-        let node = |name: String| TreeNode { name: encode_form(&name).into(), value: Bytes::new() };
+        let node = |name: String| TreeNode { name: name.into(), value: Bytes::new() };
         Ok(names.map(node).collect())
     }
 

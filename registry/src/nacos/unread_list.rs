@@ -19,8 +19,11 @@ pub(super) struct UnreadList {
 
 impl UnreadList {
     /// The list of an answer, which is there as text, too.
-    pub(super) fn new(head: MessageHead, json: Bytes) -> Self {
-        Self { head: head.service_info.unwrap_or_default(), json }
+    ///
+    /// # Errors
+    /// It has none, which is not one without hosts.
+    pub(super) fn new(head: MessageHead, json: Bytes) -> Result<Self, String> {
+        Ok(Self { head: head.service_info.ok_or("it has no list")?, json })
     }
 
     /// A pushed list, and the id of its push.
@@ -28,9 +31,9 @@ impl UnreadList {
     /// # Errors
     /// It is of another form.
     pub(super) fn pushed(json: Bytes) -> Result<(Self, Option<String>), String> {
-        let push: MessageHead = read_json(&json)?;
-        let head = push.service_info.ok_or("it has no list")?;
-        Ok((Self { head, json }, push.request_id))
+        let mut push: MessageHead = read_json(&json)?;
+        let id = push.request_id.take();
+        Ok((Self::new(push, json)?, id))
     }
 
     /// The name of its service, without the group.

@@ -86,7 +86,7 @@ impl Pace {
     /// The time from the beginning of a session to the first check of all that belongs to it. Processes whose sessions
     /// began together, as after a restart of the registry, do not check together, then or later.
     pub(crate) fn until_first_check(&self) -> Duration {
-        self.reconcile.mul_f64(rand::random_range(0.1..=0.86))
+        self.reconcile.mul_f64(rand::random_range(0.15..=0.86))
     }
 
     /// The time until the next check, for a link that has existed for `age`, or until the `first` check of its session if

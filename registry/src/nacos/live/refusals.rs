@@ -54,6 +54,10 @@ async fn what_nacos_never_takes_is_told_and_costs_nobody_else_its_place() {
         for part in ["cannot set configuration `shop` of group `large`: ", "register less"] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        // A name that is none, as that of an application may be.
+        let edit = |_: Option<&[u8]>| Some("a".into());
+        let error = tree.edit("/dubbo/config/dubbo/shop@eu", &edit).await.unwrap_err();
+        assert!(is_final(&error), "it is not tried again and again: {error}");
         put(&tree, &at("10.0.0.1:4")).await.unwrap();
         let is_listed =
             async { while tree.children(STOCK, ReadOf::Names).await.unwrap().len() != 2 {} };
