@@ -1,12 +1,13 @@
 //! The instances of one process as a record of its application, and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::metadata_info::{MetadataInfo, ServiceInfo};
 use super::params::{self, OF_PROCESS, TIMESTAMP};
-use super::service_instance::ServiceInstance;
+use super::process::{MAX_PROTOCOLS, join_record};
+use super::service_instance::{ProtocolPort, ServiceInstance};
 use super::service_rules::{foreign_protocol, satisfies};
 use super::url::{OUR_SCHEME, PROTOCOLS};
 use crate::sound::{self, UnsoundInstances};
@@ -74,11 +75,23 @@ pub(crate) fn instances_of(
     pool: &mut InstancePool,
 ) -> (Vec<Instance>, UnsoundInstances) {
     let (mut found, mut left_out) = (Vec::new(), UnsoundInstances::default());
+    // Read once: a record may name many of both.
+    let endpoints = record.endpoints();
+    let mut counts: HashMap<ServiceKey, usize> = HashMap::new();
     for info in metadata.services.values() {
-        if !satisfies(wanted, &info.service(is_ours(info))) {
+        let service = info.service(is_ours(info));
+        if !satisfies(wanted, &service) {
             continue;
         }
-        match instance_of(record, info, pool) {
+        let count = counts.entry(service).or_default();
+        *count += 1;
+        let read = match *count <= MAX_PROTOCOLS {
+            true => instance_of(record, &endpoints, info, pool),
+            false => {
+                Err(format!("it has more than {MAX_PROTOCOLS} protocols, and the rest is left out"))
+            }
+        };
+        match read {
             Ok(instance) => found.extend(instance),
             Err(why) => {
                 let at = format!("{}/{}: {}", record.application, record.id(), info.name);
@@ -86,7 +99,7 @@ pub(crate) fn instances_of(
             }
         }
     }
-    (super::process::join_record(found), left_out)
+    (join_record(found), left_out)
 }
 
 fn is_ours(info: &ServiceInfo) -> bool {
@@ -96,6 +109,7 @@ fn is_ours(info: &ServiceInfo) -> bool {
 /// The provider of one service over one protocol; `None` if it is switched off.
 fn instance_of(
     record: &ServiceInstance,
+    endpoints: &[ProtocolPort],
     info: &ServiceInfo,
     pool: &mut InstancePool,
 ) -> Result<Option<Instance>, String> {
@@ -113,7 +127,6 @@ fn instance_of(
         let at = (&*record.host, record.port);
         return params::to_our_instance(params, service, at, pool).map(Some);
     }
-    let endpoints = record.endpoints();
     let port = match info.port {
         0 => endpoints
             .iter()

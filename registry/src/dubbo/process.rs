@@ -9,6 +9,9 @@ use rpc_core::{Instance, ServiceKey};
 /// after the other, and has loaded its program before the first.
 pub(super) const NEAR_MS: u64 = 10_000;
 
+/// Most protocols that are taken of one entry or process, so that what many names cost is bounded.
+pub(super) const MAX_PROTOCOLS: usize = 16;
+
 /// Joins what one record says of a process: an instance for each service.
 pub(super) fn join_record(entries: Vec<Instance>) -> Vec<Instance> {
     if entries.len() < 2 {
@@ -56,12 +59,15 @@ fn join_place(mut urls: Vec<&Arc<Instance>>) -> Vec<Arc<Instance>> {
 const MAX_NEAR: usize = 16;
 
 fn belongs(url: &Instance, process: &[&Arc<Instance>]) -> bool {
-    process.iter().all(|other| {
-        let pids = (url.metadata.get("pid"), other.metadata.get("pid"));
-        let same_pid = !matches!(pids, (Some(one), Some(two)) if one != two);
-        let near = url.started_ms.abs_diff(other.started_ms) <= NEAR_MS;
-        same_pid && near && !url.protocols.iter().any(|name| other.protocols.contains(name))
-    })
+    let named: usize = process.iter().map(|other| other.protocols.len()).sum();
+    let has_room = named + url.protocols.len() <= MAX_PROTOCOLS;
+    has_room
+        && process.iter().all(|other| {
+            let pids = (url.metadata.get("pid"), other.metadata.get("pid"));
+            let same_pid = !matches!(pids, (Some(one), Some(two)) if one != two);
+            let near = url.started_ms.abs_diff(other.started_ms) <= NEAR_MS;
+            same_pid && near && !url.protocols.iter().any(|name| other.protocols.contains(name))
+        })
 }
 
 /// One instance at the address of its first protocol by name, which is the same for every reader.
@@ -72,6 +78,9 @@ fn join(mut entries: Vec<Instance>) -> Option<Instance> {
     let mut protocols = process.protocols.to_vec();
     for entry in entries {
         for protocol in entry.protocols.iter() {
+            if protocols.len() >= MAX_PROTOCOLS {
+                break;
+            }
             if protocols.contains(protocol) {
                 continue;
             }

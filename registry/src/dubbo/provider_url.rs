@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rpc_core::{Instance, InstancePool, ServiceKey};
 
 use super::params::{self, DUBBO, RELEASE, TIMESTAMP};
+use super::process::MAX_PROTOCOLS;
 use super::service_rules::{foreign_protocol, no_version};
 use super::url::{DubboUrl, OUR_SCHEME};
 use crate::listed_consumer::ListedConsumer;
@@ -132,7 +133,7 @@ pub(crate) fn read_provider(
     } else {
         let more = url.param("ext.protocol").split(',').filter(|name| !name.is_empty());
         let mut protocols = vec![foreign_protocol(&url.scheme)];
-        protocols.extend(more.map(foreign_protocol));
+        protocols.extend(more.take(MAX_PROTOCOLS - 1).map(foreign_protocol));
         params::to_foreign_instance(url.params, protocols.into(), service, (&url.host, port), pool)
     };
     Ok(ReadProvider { instance: Arc::new(instance), may_be_left_over, is_ours })

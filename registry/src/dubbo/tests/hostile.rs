@@ -160,3 +160,70 @@ fn a_long_list_of_one_place_is_merged_in_one_pass() {
     assert_eq!(merged.instances.len(), 5000);
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
+
+/// The names of protocols that nobody speaks, each another one.
+fn protocol_names(from: usize) -> String {
+    let names: Vec<_> = (from..from + 150_000).map(|n| format!("{n:x}")).collect();
+    names.join(",")
+}
+
+// Compared with each other, the names of each of these would take hours.
+#[test]
+fn of_names_of_protocols_without_end_each_process_keeps_sixteen() {
+    let pool = &mut InstancePool::default();
+    let most = |merged: &Merged| merged.instances.iter().map(|at| at.protocols.len()).max();
+    let urls: Vec<_> = ["x", "y"]
+        .iter()
+        .enumerate()
+        .map(|(n, scheme)| {
+            let names = protocol_names(n * 150_000);
+            format!("{scheme}://h:{}/a.B?application=shop&ext.protocol={names}", n + 1)
+        })
+        .map(|text| read_provider(DubboUrl::parse(&text).unwrap(), pool).unwrap())
+        .collect();
+    let merged = merge(&ServiceKey::new("a.B"), &urls, []);
+    assert_eq!((merged.instances.len(), most(&merged)), (2, Some(16)));
+
+    let urls: Vec<_> = (1..100)
+        .map(|n| format!("x{n}://h:{n}/a.B?application=shop"))
+        .map(|text| read_provider(DubboUrl::parse(&text).unwrap(), pool).unwrap())
+        .collect();
+    let merged = merge(&ServiceKey::new("a.B"), &urls, []);
+    let named: usize = merged.instances.iter().map(|at| at.protocols.len()).sum();
+    assert_eq!((merged.instances.len(), most(&merged), named), (7, Some(16), 99));
+}
+
+// As above; and each service would have the endpoints of its process read again.
+#[test]
+fn of_services_with_protocols_without_end_each_process_keeps_sixteen() {
+    let pool = &mut InstancePool::default();
+    let endpoints = Value::from(vec![serde_json::json!({"port": 1, "protocol": "x"}); 20_000]);
+    let of_record = [
+        ("dubbo.metadata.revision".to_owned(), "r".to_owned()),
+        ("dubbo.endpoints".to_owned(), endpoints.to_string()),
+    ];
+    let record = ServiceInstance::from_nacos("shop", "h", 1, of_record.into());
+    let mut read = |services: &[String]| {
+        let metadata = format!(r#"{{"services":{{{}}}}}"#, services.join(","));
+        let metadata = MetadataInfo::from_json(metadata.as_bytes()).unwrap();
+        let wanted = ServiceKey::new("a.B");
+        let read = ReadRecord::new(&wanted, &record, Some(&metadata), pool);
+        merge(&wanted, [], [&read])
+    };
+    let merged = read(&(0..200_000).map(|n| format!(r#""a.B:p{n}":{{}}"#)).collect::<Vec<_>>());
+    let [one] = &merged.instances[..] else { panic!("{} instances", merged.instances.len()) };
+    assert_eq!((one.protocols.len(), merged.remarks.left_out.count), (16, 200_000 - 16));
+    assert_eq!(
+        merged.remarks.left_out.why,
+        "shop/h:1: a.B: it has more than 16 protocols, and the rest is left out"
+    );
+
+    // Ours name theirs in one list, which stands as it is; nothing is compared with so many.
+    let ours = |n: usize| {
+        let names = protocol_names(n * 150_000);
+        format!(r#""a.B:p{n}":{{"params":{{"dubhe.protocols":"{names}"}}}}"#)
+    };
+    let merged = read(&[ours(0), ours(1), r#""a.B:a":{}"#.to_owned()]);
+    let [one] = &merged.instances[..] else { panic!("{} instances", merged.instances.len()) };
+    assert_eq!(one.protocols.len(), 150_000);
+}
