@@ -17,6 +17,7 @@ pub(crate) struct ToldOfTrees {
     closed: Teller,
     no_overrides: Teller,
     consumers: Teller,
+    pub(super) unlisted: Teller,
     no_record: AtomicBool,
 }
 
@@ -60,6 +61,21 @@ impl ToldOfTrees {
                 left_out = count,
                 why,
                 "entries of consumers cannot be read and are left out of the list"
+            );
+        }
+    }
+
+    /// Services of which this process cannot list itself as a consumer.
+    pub(super) fn unlisted(&self, registry: &str, services: &UnsoundInstances) {
+        let UnsoundInstances { count, why } = services;
+        if *count > 0 && self.unlisted.is_due(&ServiceKey::new("*")) {
+            tracing::warn!(
+                target: "dubhe::registry",
+                registry,
+                services = count,
+                why,
+                "this process cannot be listed as a consumer, which keeps no call from its way and is tried again: let \
+                 its user write there, or set register-consumer=false"
             );
         }
     }

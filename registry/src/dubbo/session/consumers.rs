@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::seq::IteratorRandom as _;
-use rpc_core::ServiceKey;
+use rpc_core::{Error, ServiceKey};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::super::layout::Layout;
 use super::super::paths::TreePaths;
@@ -22,6 +22,7 @@ use super::super::provider_url::consumer_url;
 use super::super::tree::NodeTree;
 use crate::backend::Demand;
 use crate::lock::locked;
+use crate::sound::UnsoundInstances;
 
 /// How soon what failed is tried again.
 const RETRY: Duration = Duration::from_secs(10);
@@ -156,6 +157,7 @@ impl Entries {
         let inherited = |(service, host)| (service, Entry { host, is_there: false, may_go: false });
         self.written.extend(of_before.map(inherited));
         let host = host_towards(&self.layout.servers).await.into();
+        let mut next_check = Instant::now() + self.check;
         loop {
             let services: BTreeSet<ServiceKey> =
                 watched.borrow_and_update().keys().cloned().collect();
@@ -163,15 +165,20 @@ impl Entries {
             self.write(&services, &host).await;
             let is_done = self.written.values().all(|entry| entry.is_there)
                 && self.written.len() == services.len();
-            if is_done {
-                self.count(&services).await;
-            }
-            let again = if is_done { self.check } else { RETRY.min(self.check) };
+            self.count(&services).await;
+            let retry = (!is_done).then(|| Instant::now() + RETRY);
+            let again = retry.map_or(next_check, |retry| retry.min(next_check));
             tokio::select! {
                 changed = watched.changed() => if changed.is_err() { return },
-                () = sleep(again) => {
+                () = sleep_until(again) => {
+                    // Between checks only what is missing is written, and what is too many removed.
+                    let is_check = again == next_check;
                     for entry in self.written.values_mut() {
-                        (entry.is_there, entry.may_go) = (false, true);
+                        entry.may_go = true;
+                        entry.is_there &= !is_check;
+                    }
+                    if is_check {
+                        next_check = Instant::now() + self.check;
                     }
                 }
             }
@@ -213,8 +220,9 @@ impl Entries {
         }
     }
 
-    /// Writes what is not known to be there.
+    /// Writes what is not known to be there. What fails is logged, once in a while as long as it does.
     async fn write(&mut self, services: &BTreeSet<ServiceKey>, host: &Arc<str>) {
+        let mut unlisted = UnsoundInstances::default();
         for service in services {
             if self.written.get(service).is_some_and(|entry| entry.is_there) {
                 continue;
@@ -225,9 +233,18 @@ impl Entries {
             self.written.insert(service.clone(), entry);
             let path = self.path(service, host);
             let put = timeout(LIMIT, self.tree.put_owned(&path, Bytes::new())).await;
-            if let (Ok(Ok(())), Some(entry)) = (put, self.written.get_mut(service)) {
-                entry.is_there = true;
+            match put.unwrap_or_else(|_| Err(silent())) {
+                Ok(()) => {
+                    if let Some(entry) = self.written.get_mut(service) {
+                        entry.is_there = true;
+                    }
+                }
+                Err(error) => unlisted.add(format!("{service}: {error}")),
             }
+        }
+        // The loss of a session is told by who opens the next.
+        if self.tree.reason().is_none() {
+            self.layout.told.unlisted(&self.layout.address, &unlisted);
         }
     }
 
@@ -237,6 +254,10 @@ impl Entries {
         let url = consumer_url(service, &self.layout.application, host, started);
         format!("{}/{}", self.paths.consumers(service), url.to_node_name())
     }
+}
+
+fn silent() -> Error {
+    Error::unreachable(format!("the registry has not answered within {} s", LIMIT.as_secs()))
 }
 
 /// The address of this machine on the way to the first of `servers` that it can reach; nothing is sent.

@@ -1,5 +1,6 @@
 //! Consumers in the tree: listed while they watch, and counted.
 
+use super::super::super::provider_url::consumer_url;
 use super::*;
 use crate::ListedConsumer;
 
@@ -98,4 +99,33 @@ async fn who_consumes_a_service_is_found_and_what_is_no_consumer_is_left_out() {
     assert_eq!(consumers("shop.Till").await, []);
     store.fail_reads(CONSUMERS, true);
     looker.consumers(&key("shop.Stock")).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_cannot_be_written_is_alone_tried_again_and_consumers_are_counted() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let (_, other) = open(&store, "");
+    let _other = Watched::new(&other, "shop.Stock");
+    let (_, one) = open(&store, "");
+    let entry = |service: &str| {
+        let started = (one.layout.own.started_ms, std::process::id());
+        let url = consumer_url(&key(service), "web", "127.0.0.1", started);
+        format!("/dubbo/{service}/consumers/{}", url.to_node_name())
+    };
+    let (stock, till) = (entry("shop.Stock"), entry("shop.Till"));
+    store.fail_reads(&till, true);
+    let _lists = ["shop.Stock", "shop.Till"].map(|service| Watched::new(&one, service));
+    eventually("they are counted", || one.peers() == Some(2)).await;
+    store.take_log();
+    tokio::time::sleep(Duration::from_secs(95)).await;
+    let log = store.take_log();
+    let tries = |path: &str| log.iter().filter(|did| **did == format!("get {path}")).count();
+    let tries = (tries(&stock), tries(&till));
+    let is_told = |session: &TreeSession| !session.layout.told.unlisted.is_due(&key("*"));
+    assert_eq!((is_told(&one), is_told(&other)), (true, false));
+    // What is there is checked every 30 s, what is not tried every 10 s.
+    assert!((2..=4).contains(&tries.0) && tries.1 >= 8, "{tries:?}");
+    store.fail_reads(&till, false);
+    eventually("both are there", || [&stock, &till].iter().all(|at| store.read(at).is_some()))
+        .await;
 }
