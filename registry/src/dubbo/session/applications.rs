@@ -5,13 +5,15 @@
 //! process.
 
 use std::collections::{HashMap, HashSet};
+use std::future::pending;
 use std::hash::BuildHasher;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, FutureExt};
 use rpc_core::Error;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::super::metadata_info::MetadataInfo;
 use super::super::node_feed::NodeNews;
@@ -49,7 +51,26 @@ pub(super) struct ProcessReader {
     application: Arc<str>,
     metadata: Arc<MetadataReader>,
     nodes: ProcessNodes,
+    /// The version of the feed that these have.
+    version: u64,
+    /// Revisions that could not be read. Only a retry reads them again: each may take long, and changes of other
+    /// processes would wait for it.
+    missing: HashSet<String>,
 }
+
+/// The services of revisions, by their names.
+type ReadRevisions = HashMap<String, Arc<MetadataInfo>>;
+
+/// A step of reading again what is missing.
+enum RetryStep {
+    /// It is time to.
+    Due,
+    /// This could be read.
+    Read(ReadRevisions),
+}
+
+/// Comes to the next step while changes are taken on. Boxed, what is seldom done takes no room in the meantime.
+type Retry = BoxFuture<'static, RetryStep>;
 
 /// What the nodes of an application mean, each read once.
 #[derive(Default)]
@@ -112,7 +133,8 @@ impl Processes {
 impl ProcessReader {
     pub(super) fn new(application: &str, metadata: &Arc<MetadataReader>) -> Self {
         let (application, metadata) = (application.into(), Arc::clone(metadata));
-        Self { application, metadata, nodes: ProcessNodes::default() }
+        let (nodes, missing) = (ProcessNodes::default(), HashSet::new());
+        Self { application, metadata, nodes, version: 0, missing }
     }
 
     /// Keeps the processes at `path` read, until its watch ends.
@@ -129,34 +151,72 @@ impl ProcessReader {
         async move {
             let watching = tree.watch_children(&path, ReadOf::Values, &*ends.feed);
             let reading = pin!(async {
-                let (mut is_whole, mut is_first) = (true, true);
+                let (mut retry, mut is_first) = (None, true);
                 loop {
-                    // Boxed, what is seldom done takes no room in the meantime.
-                    match is_whole {
-                        true => ends.feed.changed().await,
-                        false => drop(Box::pin(timeout(RETRY, ends.feed.changed())).await),
-                    }
-                    is_whole = match Box::pin(self.read_on(&ends, is_first)).await {
-                        Ok(is_whole) => is_whole,
-                        Err(error) => return error,
+                    let read = tokio::select! {
+                        biased;
+                        () = ends.feed.changed() => {
+                            // Boxed, it takes no room while nothing changes.
+                            let read = Box::pin(self.read_on(&ends, is_first)).await;
+                            is_first = false;
+                            read
+                        }
+                        step = retried(&mut retry) => match step {
+                            RetryStep::Due => {
+                                retry = Some(self.read_missing());
+                                Ok(())
+                            }
+                            RetryStep::Read(services) => {
+                                Box::pin(self.read_more(&ends, services)).await
+                            }
+                        },
                     };
-                    is_first = false;
+                    if let Err(error) = read {
+                        return error;
+                    }
+                    if self.missing.is_empty() {
+                        retry = None;
+                    } else {
+                        retry.get_or_insert_with(wait_for_retry);
+                    }
                 }
             });
             ends.end(&ended(watching, reading).await);
         }
     }
 
-    /// Reads what was put, and puts the processes if they are others; says whether the services of all are known.
+    /// Reads what was put, and puts the processes if they are others.
     ///
     /// # Errors
     /// The runtime shuts down.
-    async fn read_on(&mut self, ends: &KeptEnds<Processes>, is_first: bool) -> Result<bool, Error> {
+    async fn read_on(&mut self, ends: &KeptEnds<Processes>, is_first: bool) -> Result<(), Error> {
         let news = ends.feed.take();
-        let version = news.version;
-        let read = self.take_on(news, is_first).await?;
-        ends.put(version, read.news);
-        Ok(read.is_whole)
+        self.version = news.version;
+        let processes = self.take_on(news, is_first).await?;
+        ends.put(self.version, processes);
+        Ok(())
+    }
+
+    /// Takes on what a retry has read, and puts the processes if they are others.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn read_more(
+        &mut self,
+        ends: &KeptEnds<Processes>,
+        services: ReadRevisions,
+    ) -> Result<(), Error> {
+        let nodes = std::mem::take(&mut self.nodes);
+        let processes = self.settle(nodes, services, false).await?;
+        ends.put(self.version, processes);
+        Ok(())
+    }
+
+    /// Reads what is missing at present.
+    fn read_missing(&self) -> Retry {
+        let (metadata, missing) = (Arc::clone(&self.metadata), self.missing.clone());
+        let application = Arc::clone(&self.application);
+        async move { RetryStep::Read(metadata.read(&application, missing).await) }.boxed()
     }
 
     /// The processes that `nodes` stand for.
@@ -164,42 +224,73 @@ impl ProcessReader {
     /// # Errors
     /// The runtime shuts down.
     pub(super) async fn read(mut self, nodes: Vec<TreeNode>) -> Result<Processes, Error> {
-        let read = self.take_on(NodeNews::all(nodes), true).await?;
-        Ok(read.news.unwrap_or_default())
+        let processes = self.take_on(NodeNews::all(nodes), true).await?;
+        Ok(processes.unwrap_or_default())
     }
 
-    /// Reads what is new, with the services of its revisions, and forgets what has gone.
-    async fn take_on(&mut self, news: NodeNews, is_first: bool) -> Result<ReadNews, Error> {
+    /// Reads what is new, with the services of its revisions, and forgets what has gone; the processes, if they are
+    /// others than before.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn take_on(
+        &mut self,
+        news: NodeNews,
+        is_first: bool,
+    ) -> Result<Option<Processes>, Error> {
         let (items, application) = (news.len(), Arc::clone(&self.application));
-        let mut nodes = std::mem::take(&mut self.nodes);
+        let (mut nodes, missing) =
+            (std::mem::take(&mut self.nodes), std::mem::take(&mut self.missing));
         let read = move || {
             let is_news = nodes.take_on(&application, news);
-            let wanted = nodes.wanted();
+            let mut wanted = nodes.wanted();
+            wanted.retain(|revision| !missing.contains(revision));
             (nodes, is_news, wanted)
         };
-        let (mut nodes, is_news, wanted) = off_thread_if_long(items, read).await?;
+        let (nodes, is_news, wanted) = off_thread_if_long(items, read).await?;
         let services = match wanted.is_empty() {
             true => HashMap::new(),
             false => self.metadata.read(&self.application, wanted).await,
         };
+        self.settle(nodes, services, is_first || is_news).await
+    }
+
+    /// Takes on services of revisions, and notes what is missing; the processes, if they are others than before.
+    ///
+    /// # Errors
+    /// The runtime shuts down.
+    async fn settle(
+        &mut self,
+        mut nodes: ProcessNodes,
+        services: ReadRevisions,
+        is_news: bool,
+    ) -> Result<Option<Processes>, Error> {
         let items = nodes.read.nodes.len();
         let settle = move || {
-            let (is_whole, has_more) = nodes.settle(&services);
-            let news = (is_first || is_news || has_more).then(|| nodes.processes());
-            (nodes, ReadNews { news, is_whole })
+            let has_more = nodes.settle(&services);
+            let processes = (is_news || has_more).then(|| nodes.processes());
+            let missing = nodes.wanted();
+            (nodes, processes, missing)
         };
-        let (nodes, read) = off_thread_if_long(items, settle).await?;
-        self.nodes = nodes;
-        Ok(read)
+        let processes;
+        (self.nodes, processes, self.missing) = off_thread_if_long(items, settle).await?;
+        Ok(processes)
     }
 }
 
-/// What has come of reading.
-struct ReadNews {
-    /// The processes, if they are others than before.
-    news: Option<Processes>,
-    /// Whether all of their services are known.
-    is_whole: bool,
+fn wait_for_retry() -> Retry {
+    sleep(RETRY).map(|()| RetryStep::Due).boxed()
+}
+
+/// Waits for the step of a retry, which is then no more; without end if there is none.
+///
+/// # Cancel safety
+/// Nothing is lost if it is dropped.
+async fn retried(retry: &mut Option<Retry>) -> RetryStep {
+    let Some(waiting) = retry else { return pending().await };
+    let step = waiting.await;
+    *retry = None;
+    step
 }
 
 // === impl ProcessNodes ===
@@ -226,17 +317,14 @@ impl ProcessNodes {
         behind.filter_map(|record| Some(record.revision()?.to_owned())).collect()
     }
 
-    /// Takes on services that were read; says whether none is missing, and whether there was one.
-    fn settle(&mut self, services: &HashMap<String, Arc<MetadataInfo>>) -> (bool, bool) {
-        let mut is_whole = true;
-        let has_more = self.read.replace(|node| {
+    /// Takes on services that were read; says whether there was one.
+    fn settle(&mut self, services: &ReadRevisions) -> bool {
+        self.read.replace(|node| {
             let record = node.behind()?;
             let metadata = record.revision().and_then(|revision| services.get(revision)).cloned();
-            is_whole &= metadata.is_some();
             let known = KnownProcess { record: record.clone(), metadata: Some(metadata?) };
             Some(ProcessNode { value: node.value, meaning: ProcessMeaning::Whole(known) })
-        });
-        (is_whole, has_more)
+        })
     }
 
     fn processes(&self) -> Processes {

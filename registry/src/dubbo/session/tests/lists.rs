@@ -260,6 +260,35 @@ async fn a_revision_that_cannot_be_read_costs_no_other_process_and_is_tried_agai
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revision_that_takes_long_delays_no_change_of_its_neighbours() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let _one = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
+    let (_, two) = open(&store, "?register-mode=instance");
+    two.register(&stock("10.0.0.2:20880")).await.unwrap();
+    two.register(&instance("shop.Orders", "10.0.0.2:20880")).await.unwrap();
+    let missing = metadata_of(&store, "10.0.0.2:20880");
+    store.hold(&missing, true);
+    let (_, reader) = open(&store, "?register-consumer=false");
+    let mut list = Watched::new(&reader, "shop.Stock");
+    list.shows(&["10.0.0.1:20880"]).await;
+    store.take_log();
+    // While it is not tried again, and while it is, for four seconds of fourteen.
+    let mut more = Vec::new();
+    for number in 3..20 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = Clock::now();
+        let address = format!("10.0.0.{number}:20880");
+        more.push(registered(&store, "?register-mode=instance", &[&address]).await);
+        list.until(|listed| addresses(listed).contains(&address)).await;
+        assert!(begun.elapsed() < Duration::from_millis(200), "{number}: {:?}", begun.elapsed());
+    }
+    store.hold(&missing, false);
+    let begun = Clock::now();
+    list.until(|listed| listed.len() == 19).await;
+    assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_process_whose_new_revision_cannot_be_read_keeps_its_place() {
     let store: Arc<MemoryStore> = Arc::default();
     let (_, provider) = open(&store, "?register-mode=instance");
