@@ -238,7 +238,7 @@ impl ProcessReader {
         news: NodeNews,
         is_first: bool,
     ) -> Result<Option<Processes>, Error> {
-        let (items, application) = (news.len(), Arc::clone(&self.application));
+        let (items, application) = (self.nodes.read.items(&news), Arc::clone(&self.application));
         let (mut nodes, missing) =
             (std::mem::take(&mut self.nodes), std::mem::take(&mut self.missing));
         let read = move || {

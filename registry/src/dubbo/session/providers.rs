@@ -117,7 +117,7 @@ impl ProviderNodes {
     /// The runtime shuts down.
     async fn read_on(&mut self, ends: &KeptEnds<Providers>, is_first: bool) -> Result<(), Error> {
         let news = ends.feed.take();
-        let (version, items) = (news.version, news.len());
+        let (version, items) = (news.version, self.read.items(&news));
         let rest = Self::new(&self.shared);
         let mut nodes = mem::replace(self, rest);
         let read = move || {

@@ -57,6 +57,11 @@ impl MalformedNode {
 // === impl ReadNodes ===
 
 impl<M: Clone> ReadNodes<M> {
+    /// How many nodes are passed over to take on `news`: of a long list all, though one has changed.
+    pub(super) fn items(&self, news: &NodeNews) -> usize {
+        self.nodes.len().max(news.len())
+    }
+
     /// Takes on what has come, changed and gone; says whether there was any of that. `read` says what a node means,
     /// which may be what it meant before: `None`.
     pub(super) fn take_on(
@@ -118,5 +123,25 @@ impl<M: Clone> ReadNodes<M> {
 impl<M> Default for ReadNodes<M> {
     fn default() -> Self {
         Self { nodes: Arc::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_long_list_is_as_much_work_as_the_list() {
+        let node =
+            |number: usize| TreeNode { name: number.to_string().into(), value: Bytes::new() };
+        let mut nodes = ReadNodes::default();
+        let all = NodeNews::all((0..1000).map(node).collect());
+        assert_eq!(nodes.items(&all), 1000);
+        nodes.take_on(all, |_, _| Some(()));
+        let mut change = NodeNews::default();
+        change.changes.insert("1001".into(), None);
+        assert_eq!(nodes.items(&change), 1000);
     }
 }
