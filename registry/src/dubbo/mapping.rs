@@ -1,17 +1,22 @@
 //! Which applications provide an interface: a list of names that only grows, in one value per interface.
 
-/// The applications of a mapping, each once, in its order.
+use std::collections::HashSet;
+
+/// The applications of a mapping, each once, in its order: the first [`MAX_APPLICATIONS`].
 pub(crate) fn applications(text: &str) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if names.len() == MAX_APPLICATIONS {
-            break;
-        }
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    all(text).take(MAX_APPLICATIONS).collect()
+}
+
+/// How many applications a mapping names beyond those that are read of it.
+pub(crate) fn left_out(text: &str) -> usize {
+    all(text).skip(MAX_APPLICATIONS).count()
+}
+
+/// All applications of a mapping, each once, in its order.
+fn all(text: &str) -> impl Iterator<Item = &str> {
+    let mut known = HashSet::new();
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.filter(move |name| known.insert(*name))
 }
 
 /// The mapping with `application` in it, or `None` if it is there already. Names are compared as a whole:
@@ -28,4 +33,4 @@ pub(crate) fn with_application(text: Option<&str>, application: &str) -> Option<
 }
 
 /// Most applications that are read of one mapping.
-const MAX_APPLICATIONS: usize = 1000;
+pub(super) const MAX_APPLICATIONS: usize = 1000;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rpc_core::{Error, ServiceKey};
 
+use super::mapping::MAX_APPLICATIONS;
 use super::merged::Note;
 use crate::sound::{Teller, UnsoundInstances, plain};
 
@@ -18,6 +19,7 @@ pub(crate) struct ToldOfTrees {
     no_overrides: Teller,
     consumers: Teller,
     pub(super) unlisted: Teller,
+    pub(super) long_mappings: Teller,
     no_record: AtomicBool,
 }
 
@@ -61,6 +63,21 @@ impl ToldOfTrees {
                 left_out = count,
                 why,
                 "entries of consumers cannot be read and are left out of the list"
+            );
+        }
+    }
+
+    /// Applications that the mapping of a service names and nobody reads.
+    pub(super) fn long_mapping(&self, registry: &str, service: &ServiceKey, left_out: usize) {
+        if left_out > 0 && self.long_mappings.is_due(service) {
+            tracing::warn!(
+                target: "dubhe::registry::list",
+                registry,
+                %service,
+                left_out,
+                read = MAX_APPLICATIONS,
+                "the mapping of a service names more applications than are read, the providers of the rest are missing: \
+                 remove those from the mapping that provide it no more"
             );
         }
     }

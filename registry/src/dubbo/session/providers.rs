@@ -27,6 +27,15 @@ pub(super) struct Providers {
     pub(super) left_out: Arc<UnsoundInstances>,
 }
 
+/// The applications that an interface is mapped to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct MappedApplications {
+    /// Those whose processes are read.
+    pub(super) names: Arc<[String]>,
+    /// How many there are beyond those.
+    pub(super) left_out: usize,
+}
+
 /// What a node of an interface means.
 #[derive(Debug, Clone)]
 enum ProviderNode {
@@ -175,7 +184,7 @@ fn read_node(name: &str, pool: &mut InstancePool, shared: &SharedTurns) -> Provi
 pub(super) fn keep_applications(
     tree: Arc<dyn NodeTree>,
     path: Arc<str>,
-    ends: KeptEnds<Arc<[String]>>,
+    ends: KeptEnds<MappedApplications>,
 ) -> impl Future<Output = ()> {
     async move {
         let watching = tree.watch_value(&path, &*ends.feed);
@@ -198,10 +207,11 @@ pub(super) fn keep_applications(
 }
 
 /// The applications that a mapping names, without those that can be none.
-pub(super) fn applications(value: Option<&[u8]>) -> Arc<[String]> {
+pub(super) fn applications(value: Option<&[u8]>) -> MappedApplications {
     let text = String::from_utf8_lossy(value.unwrap_or_default());
     let names = mapping::applications(&text).into_iter().filter(|name| is_segment(name));
-    names.map(str::to_owned).collect()
+    let names = names.map(str::to_owned).collect();
+    MappedApplications { names, left_out: mapping::left_out(&text) }
 }
 
 /// Why a watch ended that is read beside it, or its reading. Both are pinned, as a future that is moved into

@@ -27,7 +27,9 @@ use super::list_maker::{KnownParts, ListMaker};
 use super::made_lists::MadeLists;
 use super::metadata::MetadataReader;
 use super::patience::PatientUpdates;
-use super::providers::{ProviderNodes, Providers, applications, keep_applications};
+use super::providers::{
+    MappedApplications, ProviderNodes, Providers, applications, keep_applications,
+};
 use super::shared::{KeptByPath, ReadFollower};
 use crate::backend::{Demand, Listing, Updates};
 
@@ -46,7 +48,7 @@ const AT_ONCE: usize = 8;
 /// What a list is put together from, as it is followed.
 struct FollowedParts {
     providers: ReadFollower<Providers>,
-    mapping: ReadFollower<Arc<[String]>>,
+    mapping: ReadFollower<MappedApplications>,
     /// By the names of their applications.
     processes: Vec<(String, ReadFollower<Processes>)>,
 }
@@ -60,7 +62,7 @@ pub(super) struct ListReader {
     /// How long something that was read need not be read again for whoever checks it.
     check_holds: Duration,
     providers: KeptByPath<Providers>,
-    mappings: KeptByPath<Arc<[String]>>,
+    mappings: KeptByPath<MappedApplications>,
     processes: KeptByPath<Processes>,
     /// The instances of all lists, whoever reads them.
     shared: Arc<SharedTurns>,
@@ -103,7 +105,7 @@ impl ListReader {
         let (mut next_list, mut gap) = (None, SHORTEST_GAP);
         loop {
             let revision = self.lists.fetch_add(1, Ordering::AcqRel);
-            if let Some(known) = self.known(&mut parts, next_list.is_none()) {
+            if let Some(known) = self.known(service, &mut parts, next_list.is_none()) {
                 // Of a thousand services of an application most are not concerned by a change.
                 let is_wanted = !updates.has(made.revision());
                 let making = Box::pin(maker.make(service, &known, is_wanted));
@@ -129,10 +131,16 @@ impl ListReader {
 
     /// What is known of a service by now, of whose applications those are followed that are named; the first time,
     /// only once all of it is known. Later, an application that comes to the service is waited for by nobody.
-    fn known(&self, parts: &mut FollowedParts, is_first: bool) -> Option<Arc<KnownParts>> {
+    fn known(
+        &self,
+        service: &ServiceKey,
+        parts: &mut FollowedParts,
+        is_first: bool,
+    ) -> Option<Arc<KnownParts>> {
         let applications = parts.mapping.latest();
         let followed = &mut parts.processes;
-        if let Some(names) = &applications {
+        if let Some(MappedApplications { names, left_out }) = &applications {
+            self.layout.told.long_mapping(&self.layout.address, service, *left_out);
             followed.retain(|(name, _)| names.contains(name));
             for name in &**names {
                 if followed.iter().all(|(followed, _)| followed != name) {
@@ -157,7 +165,8 @@ impl ListReader {
             self.read_providers(service),
             self.read_mapping(service.interface()),
         )?;
-        let reads = applications.iter().map(|name| self.read_processes(name.clone()));
+        self.layout.told.long_mapping(&self.layout.address, service, applications.left_out);
+        let reads = applications.names.iter().map(|name| self.read_processes(name.clone()));
         let reads: Vec<_> = reads.collect();
         let processes = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         let shared = Arc::clone(&self.shared);
@@ -206,7 +215,7 @@ impl ListReader {
         self.providers.keep(&path, keep).follow()
     }
 
-    fn follow_mapping(&self, interface: &str) -> ReadFollower<Arc<[String]>> {
+    fn follow_mapping(&self, interface: &str) -> ReadFollower<MappedApplications> {
         let path = self.paths.mapping(interface).into();
         let tree = Arc::clone(&self.tree);
         let keep = |ends| keep_applications(tree, Arc::clone(&path), ends);
@@ -234,7 +243,7 @@ impl ListReader {
         }
     }
 
-    async fn read_mapping(&self, interface: &str) -> Result<Arc<[String]>, Error> {
+    async fn read_mapping(&self, interface: &str) -> Result<MappedApplications, Error> {
         let path = self.paths.mapping(interface);
         match self.mappings.find(&path) {
             Some(kept) => {

@@ -193,7 +193,7 @@ impl ListReader {
     ) -> Result<BTreeSet<ServiceKey>, Error> {
         let mappings = self.tree.children(&self.paths.mappings(), ReadOf::Values).await?;
         let is_theirs =
-            |value: &[u8]| applications(Some(value)).iter().any(|name| local.contains(name));
+            |value: &[u8]| applications(Some(value)).names.iter().any(|name| local.contains(name));
         let theirs = mappings.iter().filter(|node| is_theirs(&node.value));
         let names = theirs.filter(|node| is_segment(&node.name)).map(|node| node.name.clone());
         Ok(names.filter_map(|name| name.parse::<ServiceKey>().ok()).collect())

@@ -181,6 +181,10 @@ fn a_mapping_grows_by_whole_names() {
     assert_eq!(with(Some("a,"), "shop").as_deref(), Some("a,shop"));
     assert_eq!(mapping::applications("a, b,,a,c"), ["a", "b", "c"]);
     assert!(mapping::applications(" , ").is_empty());
+    let long: Vec<_> = (0..1002).map(|n| format!("a{n}")).collect();
+    let long = format!("{},a0,a0", long.join(","));
+    assert_eq!((mapping::applications(&long).len(), mapping::left_out(&long)), (1000, 2));
+    assert_eq!(mapping::left_out("a,b"), 0);
 }
 
 #[test]

@@ -344,6 +344,23 @@ async fn an_application_that_the_mapping_names_no_more_is_neither_listed_nor_wat
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mapping_that_names_more_applications_than_are_read_is_told() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let _provider = registered(&store, "?register-mode=instance", &["10.0.0.1:20880"]).await;
+    let others = |count| (1..count).map(|n| format!(",other{n}")).collect::<String>();
+    for (count, is_long) in [(1000, false), (1001, true)] {
+        store.write(MAPPING, &format!("shop{}", others(count)));
+        let (_, reader) = open(&store, "?register-consumer=false");
+        let is_told = |one: &TreeSession| !one.layout.told.long_mappings.is_due(&key("shop.Stock"));
+        assert_eq!(addresses(&fetched(&reader).await), ["10.0.0.1:20880"]);
+        assert_eq!(is_told(&reader), is_long, "fetched: {count}");
+        let (_, reader) = open(&store, "?register-consumer=false");
+        Watched::new(&reader, "shop.Stock").shows(&["10.0.0.1:20880"]).await;
+        assert_eq!(is_told(&reader), is_long, "watched: {count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn malformed_nodes_are_left_out_and_cost_no_other() {
     let store: Arc<MemoryStore> = Arc::default();
     let _provider = registered(&store, "", &["10.0.0.1:20880"]).await;
