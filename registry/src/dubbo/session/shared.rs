@@ -9,14 +9,11 @@ use std::time::Duration;
 
 use rpc_core::{Error, Latest, LatestReader};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::super::node_feed::NodeFeed;
 use super::super::tree::{ReadChildren, TreeMark};
 use crate::lock::locked;
-
-/// How long what was read may take to be understood.
-const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is read of a tree at one path, and what it means: `T`.
 ///
@@ -103,18 +100,15 @@ where
             }
         };
         let mut newest = state.subscribe();
-        let settled = async {
-            let is_settled = |state: &KeptState<T>| state.understood >= version;
-            let settled = newest.wait_for(|state| is_settled(state) || state.over.is_some()).await;
-            // It holds a sender itself.
-            let state = settled.map_err(|_| ended())?;
-            match &state.over {
-                Some(error) if !is_settled(&state) => Err(error.clone()),
-                _ => state.meaning.clone().ok_or_else(ended),
-            }
-        };
-        let late = || Error::unreachable("the registry answers too slowly");
-        timeout(SETTLE_LIMIT, settled).await.unwrap_or_else(|_| Err(late()))
+        let is_settled = |state: &KeptState<T>| state.understood >= version;
+        // The request that this is part of has a limit, which ends in an error that names the registry.
+        let settled = newest.wait_for(|state| is_settled(state) || state.over.is_some()).await;
+        // It holds a sender itself.
+        let state = settled.map_err(|_| ended())?;
+        match &state.over {
+            Some(error) if !is_settled(&state) => Err(error.clone()),
+            _ => state.meaning.clone().ok_or_else(ended),
+        }
     }
 }
 
