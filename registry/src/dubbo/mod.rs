@@ -9,7 +9,7 @@
 //!                  DubboUrl::from_node_name() or from_nacos_metadata() -> read_provider() -> ReadProvider
 //! application      application_entry(&[Instance]) -> ApplicationEntry { record, metadata }
 //!                  ServiceInstance::from_json() + MetadataInfo::from_json() -> ReadRecord::new()
-//! both             merge(wanted, providers, records) -> Merged { instances, notes, left_out }
+//! both             merge(wanted, providers, records) -> Merged { instances, remarks }
 //! ```
 
 #![cfg_attr(

@@ -1,4 +1,5 @@
-//! What the processes of a revision serve, read once for each revision and session.
+//! What the processes of a revision serve: read by revision, and remembered in a session for those that were used
+//! last.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -15,7 +16,8 @@ use super::super::tree::NodeTree;
 use crate::lock::locked;
 use crate::sound;
 
-/// Most revisions that are remembered beyond those in use.
+/// Most revisions that are remembered. Lists hold what they use themselves; one that is remembered no more and comes
+/// back is read again.
 const MAX_REMEMBERED: usize = 64;
 
 /// Most revisions that are read at the same time.
@@ -24,7 +26,8 @@ const AT_ONCE: usize = 8;
 /// How long the revisions of one application may take to be read; what is missing then is read later.
 const READ_LIMIT: Duration = Duration::from_secs(4);
 
-/// Reads metadata by application and revision, and remembers it: a revision never changes.
+/// Reads metadata by application and revision, and remembers the [`MAX_REMEMBERED`] that were used last: a revision
+/// never changes.
 pub(super) struct MetadataReader {
     tree: Arc<dyn NodeTree>,
     paths: Arc<TreePaths>,

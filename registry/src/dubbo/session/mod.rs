@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `interfaces.rs` `records.rs` | registers providers, at the interface level and at that of applications |
 //! | `read.rs` `list_maker.rs` | make lists of both levels, for watches and for fetches |
+//! | `made_lists.rs` | notes what lists were made of, so that a check which finds the same makes none |
 //! | `shared.rs` | keeps what several lists need once |
 //! | `providers.rs` `applications.rs` `read_nodes.rs` `metadata.rs` | read what nodes mean, each once |
 //! | `patience.rs` | waits for lists of a server that may have forgotten them |
