@@ -1,4 +1,6 @@
 //! Lists of both levels: watched, fetched and repaired.
+//!
+//! Long because each test of a list needs what the others register.
 
 use tokio::task::JoinSet;
 use tokio::time::Instant as Clock;
