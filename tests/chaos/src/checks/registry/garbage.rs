@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use tokio::time::Instant;
 
 use super::super::pass;
-use super::broken::{BATCH, Broken, GOOD_RULE};
+use super::broken::{APPLICATIONS, BATCH, Broken, GOOD_RULE, NOBODY, Node, SERVICES};
 use super::hand::Hand;
 use super::kind::Kind;
 use super::scene::{Observer, Scene};
@@ -22,20 +22,39 @@ use crate::{BoxError, alarms};
 /// Where the rule of the store stands, by its key, and one that is good.
 const RULE: &str = "chaos.Store::.configurators";
 
+/// Of what lasts, docs/registries.md promises one warning in this time.
+const TOLD_EVERY: Duration = Duration::from_secs(600);
+
 pub(super) async fn garbage(
     report: &mut Report,
     server: &mut Server,
     quick: bool,
 ) -> Result<(), BoxError> {
     let (kind, panics) = (server.kind, alarms::panics());
-    let scene = Scene::of_three(server).await?;
+    let scene = Scene::start(server, 3, |number, url| at_level(kind, number, url)).await?;
     match kind {
         Kind::Embedded => damaged_answers(report, &scene, quick).await?,
         _ => broken_entries(report, &scene, quick).await?,
     }
     report.at_most("panics", alarms::panics() - panics, 0);
     scene.settles(report, Instant::now()).await?;
-    scene.end(report).await
+    scene.end(report).await?;
+    if matches!(kind, Kind::Etcd | Kind::Etcd3) {
+        // Without this one, providers of further checks begin none.
+        by_hand(server, |hand| hand.remove_mapping(STORE)).await?;
+    }
+    Ok(())
+}
+
+/// The address by which a provider of this number is registered at one level, at the other, or at both: what costs
+/// a list one level shows in it.
+fn at_level(kind: Kind, number: usize, url: String) -> String {
+    const LEVELS: [&str; 3] = ["interface", "instance", "all"];
+    if kind == Kind::Embedded {
+        return url;
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}register-mode={}", LEVELS[number % LEVELS.len()])
 }
 
 /// Entries of every kind that is read, and rules.
@@ -45,14 +64,21 @@ async fn broken_entries(
     quick: bool,
 ) -> Result<(), BoxError> {
     let is_nacos = scene.server.kind.is_nacos();
-    let mut hand = scene.server.hand();
-    let put = tokio::task::spawn_blocking(move || hand.put_text(RULE, GOOD_RULE.as_bytes()));
-    put.await??;
+    by_hand(scene.server, |hand| {
+        hand.put_text(RULE, GOOD_RULE.as_bytes())?;
+        // At etcd one who is registered at both levels is added to a mapping and begins none.
+        hand.put_mapping(STORE, APPLICATIONS.join(",").as_bytes())
+    })
+    .await?;
     let good = Duration::from_secs(3);
     let begun = Instant::now();
     while timeout_of(scene) != good && begun.elapsed() < Duration::from_secs(20) {
         pass(Duration::from_millis(5)).await;
     }
+    if !is_nacos {
+        sound_is_read(scene).await?;
+    }
+    scene.counts_these();
     let payloads = match quick {
         true if is_nacos => 300,
         true => 1000,
@@ -60,25 +86,21 @@ async fn broken_entries(
     };
     // Whoever lists things at Nacos has to write what it takes for JSON, for an address and for a port.
     let least = if is_nacos { payloads / 5 } else { payloads / 2 };
-    let (mut hand, told) = (scene.server.hand(), warnings(scene, RULE));
+    let (mut hand, told, begun) = (scene.server.hand(), Told::of(scene), Instant::now());
     let writing = tokio::task::spawn_blocking(move || write_broken(&mut hand, payloads));
-    let (written, mut hand) = (writing.await??, scene.server.hand());
+    while !writing.is_finished() {
+        // Nobody reads the entries of consumers unless asked to.
+        scene.consumer.consumers(&ServiceKey::new(STORE)).await?;
+        pass(Duration::from_millis(50)).await;
+    }
+    let written = writing.await??;
     report.at_least("broken payloads that the server took", written.taken, least);
     report.at_least("broken rules among them", written.rules, payloads / 10);
     let stays = timeout_of(scene);
     report.note("the last good rule stays", &format!("timeout {stays:?}"), stays == good);
-    // One for each text at most: who follows the rule in this process is the consumer alone.
-    let rules = warnings(scene, RULE) - told;
-    report.note(
-        "warnings of rules",
-        &format!("{rules} (1 to {})", written.rules),
-        (1..=written.rules).contains(&rules),
-    );
-    tokio::task::spawn_blocking(move || hand.remove_text(RULE)).await??;
-    let lists = warnings(scene, "left out");
-    // Those who follow the list in this process: the consumer, and who looks at it.
-    let fewest = usize::from(!is_nacos);
-    report.note("warnings of lists", &lists.to_string(), (fewest..=8).contains(&lists));
+    scene.shortest(report, "meanwhile", 3);
+    Told::of(scene).hold(report, &told, &written, begun.elapsed());
+    by_hand(scene.server, |hand| hand.remove_text(RULE)).await?;
     if is_nacos {
         // Nobody renews what was listed, so it ends by itself.
         scene.observer.becomes(&scene.live(), Duration::from_secs(90)).await?;
@@ -86,11 +108,86 @@ async fn broken_entries(
     Ok(())
 }
 
-/// How many warnings about this registry have `what` in them: other kinds are tried at the same time.
-fn warnings(scene: &Scene<'_>, what: &str) -> usize {
-    let url = scene.server.url();
-    let registry = url.split(['?', ',']).next().unwrap_or_default();
-    alarms::with(&[what, registry]).len()
+/// Does something by hand that blocks.
+async fn by_hand(
+    server: &Server,
+    act: impl FnOnce(&mut Hand) -> std::io::Result<()> + Send + 'static,
+) -> Result<(), BoxError> {
+    let mut hand = server.hand();
+    Ok(tokio::task::spawn_blocking(move || act(&mut hand)).await??)
+}
+
+/// Lists by records of the applications, where their services stand for Java and for Go: what is broken there
+/// shows nothing if it is not read.
+async fn sound_is_read(scene: &Scene<'_>) -> Result<(), BoxError> {
+    let sound = [1, 2].map(|port| Node::revision(port, APPLICATIONS[port], SERVICES.as_bytes()));
+    let mut listed = scene.live();
+    listed.extend([1, 2].map(|port| format!("{NOBODY}:{port}")));
+    let nodes: Vec<Node> = sound.into_iter().flatten().collect();
+    let paths: Vec<_> = nodes.iter().map(|node| node.path.clone()).collect();
+    by_hand(scene.server, move |hand| {
+        nodes.iter().try_for_each(|Node { path, value }| hand.put(path, value))
+    })
+    .await?;
+    scene.observer.becomes(&listed, Duration::from_secs(20)).await?;
+    by_hand(scene.server, move |hand| paths.iter().rev().try_for_each(|path| hand.remove(path)))
+        .await?;
+    scene.observer.becomes(&scene.live(), Duration::from_secs(20)).await.map(drop)
+}
+
+/// What warnings of a registry are about, by what is in them.
+const ABOUT: [(&str, &str); 5] = [
+    ("rules", RULE),
+    ("overrides", "rule=chaos.Store:: "),
+    ("lists", "unusable instances are left out of the list"),
+    ("consumers", "entries of consumers cannot be read"),
+    ("names of overrides", "nodes among the overrides of a service have no effect"),
+];
+
+/// How many warnings about a registry there are of each, and of anything else.
+struct Told {
+    about: [usize; ABOUT.len()],
+    others: usize,
+}
+
+impl Told {
+    fn of(scene: &Scene<'_>) -> Self {
+        let url = scene.server.url();
+        // Other kinds are tried at the same time.
+        let registry = url.split(['?', ',']).next().unwrap_or_default();
+        let mut told = Self { about: Default::default(), others: 0 };
+        for warning in alarms::with(&[registry]) {
+            match ABOUT.iter().position(|(_, text)| warning.contains(text)) {
+                Some(about) => told.about[about] += 1,
+                None => told.others += 1,
+            }
+        }
+        told
+    }
+
+    /// Holds what was told since `before`, in so much time, to what `docs/registries.md` promises.
+    fn hold(&self, report: &mut Report, before: &Self, written: &Written, time: Duration) {
+        let periods = 1 + (time.as_secs() / TOLD_EVERY.as_secs()) as usize;
+        let least = usize::from(written.nodes > 0);
+        let limits = [
+            // One for each text at most: who follows the rule in this process is the consumer alone.
+            1..=written.rules,
+            // A node that comes or goes makes another text of them.
+            0..=2 * written.overrides,
+            // One for each service and client that follows the list, of nodes that cannot be read and of instances
+            // that cannot be used: of the consumer and of who looks at it.
+            least..=4 * periods,
+            least..=periods,
+            least..=periods,
+        ];
+        for (about, limit) in limits.iter().enumerate() {
+            let told = self.about[about] - before.about[about];
+            let figure = format!("{told} ({} to {})", limit.start(), limit.end());
+            let what = format!("warnings of {}", ABOUT[about].0);
+            report.note(&what, &figure, limit.contains(&told));
+        }
+        report.at_most("warnings of anything else", self.others - before.others, 0);
+    }
 }
 
 fn timeout_of(scene: &Scene<'_>) -> Duration {
@@ -103,7 +200,11 @@ fn timeout_of(scene: &Scene<'_>) -> Duration {
 #[derive(Default)]
 struct Written {
     taken: usize,
-    /// Those of them that are rules.
+    /// Those of them that are nodes.
+    nodes: usize,
+    /// Those of these that stand among the overrides.
+    overrides: usize,
+    /// Those that are rules.
     rules: usize,
 }
 
@@ -117,23 +218,63 @@ fn write_broken(hand: &mut Hand, payloads: usize) -> Result<Written, String> {
             false => (0..BATCH).map(|number| Broken::in_tree(&mut random, number)).collect(),
         };
         for broken in &batch {
-            let taken = usize::from(match broken {
-                Broken::Node { path, value } => hand.put(path, value).is_ok(),
-                Broken::Host(host) => hand.nacos_instance(host).is_ok(),
-                Broken::Rule(text) => hand.put_text(RULE, text).is_ok(),
-            });
-            written.taken += taken;
-            written.rules += if let Broken::Rule(_) = broken { taken } else { 0 };
+            written.add(broken, write(hand, broken).is_ok());
         }
         // The nodes of the providers stay, and the rule that the next batch replaces.
-        for broken in &batch {
-            if let Broken::Node { path, .. } = broken {
-                let removed = hand.remove(path);
-                removed.map_err(|error| format!("{}: {error}", String::from_utf8_lossy(path)))?;
-            }
+        for broken in batch.iter().rev() {
+            take_back(hand, broken)?;
         }
     }
     Ok(written)
+}
+
+impl Written {
+    fn add(&mut self, broken: &Broken, is_taken: bool) {
+        let taken = usize::from(is_taken);
+        self.taken += taken;
+        match broken {
+            Broken::Nodes(nodes) => {
+                self.nodes += taken;
+                let is_override = nodes.iter().any(Node::is_override);
+                self.overrides += if is_override { taken } else { 0 };
+            }
+            Broken::Rule(_) => self.rules += taken,
+            Broken::Mapping(_) | Broken::Host(_) | Broken::Revision(..) => {}
+        }
+    }
+}
+
+fn write(hand: &mut Hand, broken: &Broken) -> std::io::Result<()> {
+    match broken {
+        Broken::Nodes(nodes) => {
+            nodes.iter().try_for_each(|Node { path, value }| hand.put(path, value))
+        }
+        Broken::Mapping(names) => hand.put_mapping(STORE, names),
+        Broken::Host(host) => hand.nacos_instance(host),
+        Broken::Revision(config, host) => {
+            hand.put_config(config)?;
+            hand.nacos_instance(host)
+        }
+        Broken::Rule(text) => hand.put_text(RULE, text),
+    }
+}
+
+/// Takes away what was written, if that can be done by hand and nothing replaces it.
+fn take_back(hand: &mut Hand, broken: &Broken) -> Result<(), String> {
+    match broken {
+        Broken::Nodes(nodes) => nodes.iter().rev().try_for_each(|Node { path, .. }| {
+            let removed = hand.remove(path);
+            removed.map_err(|error| format!("{}: {error}", String::from_utf8_lossy(path)))
+        }),
+        Broken::Mapping(_) => {
+            let good = hand.put_mapping(STORE, APPLICATIONS.join(",").as_bytes());
+            good.map_err(|error| format!("the mapping: {error}"))
+        }
+        Broken::Revision(config, _) => {
+            hand.remove_config(config).map_err(|error| format!("a revision: {error}"))
+        }
+        Broken::Host(_) | Broken::Rule(_) => Ok(()),
+    }
 }
 
 /// Clients between whom and the registry bytes of answers are replaced by others.

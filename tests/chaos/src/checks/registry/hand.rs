@@ -32,6 +32,13 @@ pub(super) struct HostByHand {
     pub(super) metadata: String,
 }
 
+/// A configuration of Nacos.
+pub(super) struct ConfigByHand {
+    pub(super) id: String,
+    pub(super) group: String,
+    pub(super) value: Vec<u8>,
+}
+
 enum Way {
     Embedded(Option<(TcpStream, u64)>),
     ZooKeeper(Option<ZooKeeperHand>),
@@ -146,10 +153,7 @@ impl Hand {
     /// Writes the text of a key of the config centre.
     pub(super) fn put_text(&mut self, key: &str, text: &[u8]) -> io::Result<()> {
         match self.way {
-            Way::Nacos => {
-                let (id, text) = (encoded(key.as_bytes()), encoded(text));
-                self.nacos("POST", &format!("cs/configs?dataId={id}&group=dubbo&content={text}"))
-            }
+            Way::Nacos => self.put_config(&ConfigByHand::of(key, "dubbo", text)),
             _ => self.put(text_node(key).as_bytes(), text),
         }
     }
@@ -157,12 +161,36 @@ impl Hand {
     /// Takes the text of a key of the config centre away.
     pub(super) fn remove_text(&mut self, key: &str) -> io::Result<()> {
         match self.way {
-            Way::Nacos => {
-                let id = encoded(key.as_bytes());
-                self.nacos("DELETE", &format!("cs/configs?dataId={id}&group=dubbo"))
-            }
+            Way::Nacos => self.remove_config(&ConfigByHand::of(key, "dubbo", b"")),
             _ => self.remove(text_node(key).as_bytes()),
         }
+    }
+
+    /// Writes which applications provide this service.
+    pub(super) fn put_mapping(&mut self, service: &str, names: &[u8]) -> io::Result<()> {
+        match self.way {
+            Way::Nacos => self.put_config(&ConfigByHand::of(service, "mapping", names)),
+            _ => self.put(mapping_node(service).as_bytes(), names),
+        }
+    }
+
+    /// Takes that away.
+    pub(super) fn remove_mapping(&mut self, service: &str) -> io::Result<()> {
+        match self.way {
+            Way::Nacos => self.remove_config(&ConfigByHand::of(service, "mapping", b"")),
+            _ => self.remove(mapping_node(service).as_bytes()),
+        }
+    }
+
+    /// Writes a configuration of Nacos.
+    pub(super) fn put_config(&self, config: &ConfigByHand) -> io::Result<()> {
+        let text = encoded(&config.value);
+        self.nacos("POST", &format!("cs/configs?{}&content={text}", config.place()))
+    }
+
+    /// Removes a configuration of Nacos.
+    pub(super) fn remove_config(&self, config: &ConfigByHand) -> io::Result<()> {
+        self.nacos("DELETE", &format!("cs/configs?{}", config.place()))
     }
 
     fn nacos(&self, method: &str, what: &str) -> io::Result<()> {
@@ -183,6 +211,22 @@ impl HostByHand {
             metadata: metadata.to_owned(),
         }
     }
+
+    /// A process of this application, there.
+    pub(super) fn of_application(application: &str, metadata: &str) -> Self {
+        Self { service: application.to_owned(), ..Self::of("", metadata) }
+    }
+}
+
+impl ConfigByHand {
+    fn of(id: &str, group: &str, value: &[u8]) -> Self {
+        Self { id: id.to_owned(), group: group.to_owned(), value: value.to_vec() }
+    }
+
+    fn place(&self) -> String {
+        let [id, group] = [&self.id, &self.group].map(|part| encoded(part.as_bytes()));
+        format!("dataId={id}&group={group}")
+    }
 }
 
 /// Those of the servers at `url`.
@@ -194,6 +238,11 @@ fn addresses(url: &str) -> impl Iterator<Item = &str> {
 /// Where the text of a key of the config centre stands.
 fn text_node(key: &str) -> String {
     format!("/dubbo/config/dubbo/{key}")
+}
+
+/// Where the applications of a service stand.
+fn mapping_node(service: &str) -> String {
+    format!("/dubbo/mapping/{service}")
 }
 
 fn session_of<'a>(

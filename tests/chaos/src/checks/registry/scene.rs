@@ -136,6 +136,11 @@ impl<'a> Scene<'a> {
         Ok(settled)
     }
 
+    /// Those of the providers that run now are what counts of a list from here on, whoever else is listed.
+    pub(super) fn counts_these(&self) {
+        self.observer.counts(self.live());
+    }
+
     /// Notes the shortest list since this was last asked, or since the start.
     pub(super) fn shortest(&self, report: &mut Report, when: &str, least: usize) {
         report.at_least(&format!("shortest list {when}"), self.observer.fewest(), least);
@@ -228,6 +233,8 @@ pub(super) struct Observer {
 #[derive(Default)]
 struct Seen {
     latest: Vec<Arc<Instance>>,
+    /// Whose instances count; none for all.
+    counted: BTreeSet<String>,
     is_live: bool,
     fewest: Option<usize>,
     lists: usize,
@@ -281,10 +288,17 @@ impl Observer {
         Ok(begun.elapsed())
     }
 
+    /// From here on instances at these addresses count, and no others.
+    fn counts(&self, addresses: BTreeSet<String>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.counted = addresses;
+        seen.fewest = None;
+    }
+
     /// The fewest instances that any list had since it was last asked.
     pub(super) fn fewest(&self) -> usize {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = seen.latest.len();
+        let now = seen.count(&seen.latest);
         seen.fewest.replace(now).unwrap_or(now).min(now)
     }
 
@@ -305,7 +319,17 @@ fn note(seen: &Mutex<Seen>, list: &Snapshot) {
     seen.start = seen.start.max(start(&list.instances));
     seen.latest = list.instances.to_vec();
     seen.is_live = list.source == Source::Live;
-    seen.fewest = Some(seen.fewest.unwrap_or(usize::MAX).min(list.instances.len()));
+    let count = seen.count(&list.instances);
+    seen.fewest = Some(seen.fewest.unwrap_or(usize::MAX).min(count));
+}
+
+impl Seen {
+    /// How many of these count.
+    fn count(&self, list: &[Arc<Instance>]) -> usize {
+        let counts =
+            |one: &&Arc<Instance>| self.counted.is_empty() || self.counted.contains(&*one.address);
+        list.iter().filter(counts).count()
+    }
 }
 
 impl std::fmt::Display for Observer {
