@@ -7,7 +7,8 @@
 //! to end, and cut off by a proxy that refuses, resets, delays or swallows. The consumer is this
 //! process: it calls at a fixed rate whatever happens, and every call is accounted for, here and
 //! in the ledgers of the providers. The figures to reach are those of the field's own documents;
-//! each check names them. The last line is `chaos: N checks, 0 failed`.
+//! each check names them. The last line is `chaos: N checks, 0 failed`,
+//! and says how many were left out.
 
 mod alarms;
 mod api;

@@ -10,11 +10,18 @@ pub(crate) struct Report {
     failed: Vec<String>,
     name: String,
     left_out: Vec<String>,
+    /// Whether something may be left out: a whole run shows what it says or fails.
+    is_short: bool,
     /// Lines that are kept back, as others print at the same time.
     kept: Option<Vec<String>>,
 }
 
 impl Report {
+    /// That of a short run, or of a whole one.
+    pub(crate) fn of(is_short: bool) -> Self {
+        Self { is_short, ..Self::default() }
+    }
+
     /// One that prints nothing until it is told to, or added to another.
     pub(crate) fn kept() -> Self {
         Self { kept: Some(Vec::new()), ..Self::default() }
@@ -50,7 +57,7 @@ impl Report {
         self.remark(&format!("took {:.0} s", time.as_secs_f64()));
     }
 
-    /// Notes what was not looked at: a failure where nobody reads a warning.
+    /// Notes what was not looked at: a failure in a whole run, and where nobody reads a warning.
     pub(crate) fn left_out(&mut self, what: &str) {
         if servers::is_ci() {
             return self.note("looked at", what, false);
@@ -99,13 +106,47 @@ impl Report {
         self.note(what, &format!("{is:?} (at least {limit:?})"), passed);
     }
 
-    /// The failed ones once more, and the last line.
+    /// What was left out and what failed once more, and the last line.
     pub(crate) fn close(self) -> ExitCode {
         self.left_out.iter().for_each(|what| println!("not checked: {what}"));
         self.failed.iter().for_each(|failed| println!("failed: {failed}"));
-        println!("chaos: {} checks, {} failed", self.checks, self.failed.len());
-        // A harness that checked nothing has shown nothing.
-        let passed = self.failed.is_empty() && self.checks > 0;
-        if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        println!("{}", self.last_line());
+        if self.has_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    fn last_line(&self) -> String {
+        let (checks, failed, left_out) = (self.checks, self.failed.len(), self.left_out.len());
+        let left_out = match left_out {
+            0 => String::new(),
+            _ => format!(", {left_out} left out"),
+        };
+        format!("chaos: {checks} checks, {failed} failed{left_out}")
+    }
+
+    /// A harness that checked nothing has shown nothing.
+    fn has_passed(&self) -> bool {
+        let is_complete = self.is_short || self.left_out.is_empty();
+        self.failed.is_empty() && self.checks > 0 && is_complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_is_in_the_last_line_and_fails_a_whole_run() {
+        let closed = |is_short, checks, left_out: &[&str]| {
+            let left_out = left_out.iter().map(|what| (*what).to_owned()).collect();
+            let report = Report { checks, left_out, ..Report::of(is_short) };
+            (report.last_line(), report.has_passed())
+        };
+        let all = "chaos: 7 checks, 0 failed".to_owned();
+        assert_eq!(closed(false, 7, &[]), (all.clone(), true));
+        assert_eq!(closed(true, 7, &[]), (all.clone(), true));
+        let some = format!("{all}, 1 left out");
+        assert_eq!(closed(false, 7, &["nacos3"]), (some.clone(), false));
+        assert_eq!(closed(true, 7, &["nacos3"]), (some, true));
+        assert!(!closed(true, 0, &[]).1);
     }
 }
