@@ -377,7 +377,9 @@ impl Followers {
             return false;
         }
         let mut is_anew = false;
-        for follower in std::mem::take(&mut *locked(&self.at_home)) {
+        // Taken first: where the runtime shuts down, who is sent to work is back home at once.
+        let followers = std::mem::take(&mut *locked(&self.at_home));
+        for follower in followers {
             is_anew |= follower.member.resume();
             let at_work = AtWork { follower: Some(follower), home: Arc::downgrade(self) };
             locked(&self.tasks).spawn(at_work.run());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dubhe_registry::{Registry, builtin, connect, open, several};
-use rpc_core::{Instance, Source, Trouble};
+use rpc_core::{Instance, Source, Subscription, Trouble};
 use tokio::time::timeout;
 use world::log::{listen, logged};
 #[cfg(all(feature = "etcd", feature = "zookeeper"))]
@@ -173,4 +173,36 @@ async fn who_consumes_a_service_at_several_registries_is_there_once() {
 async fn no_registry_at_all_is_refused() {
     let error = several(Vec::new()).unwrap_err().to_string();
     assert!(error.contains("give one at least"), "{error}");
+}
+
+/// Has its list followed again when it is dropped.
+struct ResumedAtItsEnd(Subscription);
+
+impl Drop for ResumedAtItsEnd {
+    fn drop(&mut self) {
+        self.0.resume();
+    }
+}
+
+#[test]
+fn a_list_that_is_followed_again_where_the_runtime_ends_holds_up_nobody() {
+    let (done, ended) = std::sync::mpsc::channel();
+    // Apart, so that a thread that never comes to its end is a failure.
+    std::thread::spawn(move || {
+        let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        let members = ["memory://ends-1", "memory://ends-2"].map(|at| connect(at).unwrap());
+        let registry = several(members.into()).unwrap();
+        let first = runtime();
+        let list = first.block_on(registry.subscribe(&key(SERVICE))).unwrap();
+        drop(first);
+        let second = runtime();
+        let list = ResumedAtItsEnd(list);
+        second.spawn(async move {
+            let _list = list;
+            std::future::pending::<()>().await;
+        });
+        drop(second);
+        let _ = done.send(());
+    });
+    ended.recv_timeout(LIMIT).expect("the runtime ends");
 }
