@@ -250,3 +250,20 @@ async fn projects_with_different_names_do_not_meet() {
     let mut list = other.subscribe(&key(SERVICE)).await.unwrap();
     shows(&mut list, &["b:1"]).await;
 }
+
+#[test]
+fn a_provider_takes_over_where_only_the_runtime_of_the_host_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let host = registry(dir.path());
+    let kept = first.block_on(host.register(instance(SERVICE, "a:1"))).unwrap();
+    assert!(kept.is_registered());
+    drop(first);
+    second.block_on(async {
+        let other = registry(dir.path());
+        let taken_over = other.register(instance(SERVICE, "b:1")).await.unwrap();
+        let mut registered = taken_over.watch();
+        timeout(LIMIT, registered.wait_for(|is| *is)).await.expect("it is at itself").unwrap();
+    });
+}

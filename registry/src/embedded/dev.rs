@@ -4,12 +4,14 @@
 //! until there is a host. When it dies the next provider takes over within moments, and every
 //! client registers with the new host. Nothing is kept on disk beyond the address of the host.
 
+use std::future::pending;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rpc_core::{BuildContext, Error, Extension};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::client::Client;
@@ -46,16 +48,50 @@ enum Joined {
     Session(Arc<Client>),
     /// A host that is alive but does not answer.
     Silent {
-        process: u32,
+        process: Option<u32>,
     },
     Nobody,
 }
 
-/// Fields in the order of their drop: the server ends before the lock is released.
 #[derive(Debug)]
 struct Hosting {
-    _server: EmbeddedServer,
-    _office: Office,
+    /// Ends before the lock is released.
+    server: Option<EmbeddedServer>,
+    office: SharedOffice,
+    /// Gives the office up as its runtime ends, with which the server has ended.
+    in_runtime: AbortHandle,
+}
+
+type SharedOffice = Arc<Mutex<Option<Office>>>;
+
+/// Gives an office up.
+struct OfficeEnd(SharedOffice);
+
+impl Hosting {
+    fn new(server: EmbeddedServer, office: Office) -> Self {
+        let office = Arc::new(Mutex::new(Some(office)));
+        let end = OfficeEnd(Arc::clone(&office));
+        let in_runtime = tokio::spawn(async move {
+            let _end = end;
+            pending::<()>().await;
+        });
+        Self { server: Some(server), office, in_runtime: in_runtime.abort_handle() }
+    }
+}
+
+impl Drop for OfficeEnd {
+    fn drop(&mut self) {
+        let office = locked(&self.0).take();
+        drop(office);
+    }
+}
+
+impl Drop for Hosting {
+    fn drop(&mut self) {
+        self.server = None;
+        drop(OfficeEnd(Arc::clone(&self.office)));
+        self.in_runtime.abort();
+    }
 }
 
 impl Extension<dyn Registry> for Dev {
@@ -104,10 +140,18 @@ impl Dev {
     /// The error if there is no session with the process that was looked for.
     fn without(&self, joined: &Joined) -> Error {
         let why = match joined {
-            Joined::Silent { process } => format!(
+            Joined::Silent { process: Some(process) } => format!(
                 "its host, process {process}, does not answer, it is stopped or busy: let it go on \
                  (kill -CONT {process}), or end it (kill -9 {process}) and another provider takes over"
             ),
+            Joined::Silent { process: None } => {
+                let lock = self.meeting.lock_file();
+                format!(
+                    "its host does not answer, it is stopped or busy: end the process that holds {} (fuser {0} \
+                     names it) and another provider takes over",
+                    lock.display()
+                )
+            }
             Joined::Nobody | Joined::Session(_) => {
                 "no provider runs, start one with this registry".to_owned()
             }
@@ -133,10 +177,10 @@ impl Dev {
             },
         )
         .await?;
-        let process = std::process::id();
+        let process = Some(std::process::id());
         let address = Address { server: server.local_addr().to_string(), token, process };
         let office = off_thread(move || office.announce(&address).map(|()| office)).await?;
-        *locked(&self.hosting) = Some(Hosting { _server: server, _office: office });
+        *locked(&self.hosting) = Some(Hosting::new(server, office));
         tracing::debug!(
             target: "dubhe::registry::server",
             registry = self.url, "this process hosts the registry"

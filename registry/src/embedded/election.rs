@@ -31,9 +31,9 @@ pub(crate) struct Meeting {
 pub(crate) struct Address {
     pub(crate) server: String,
     pub(crate) token: String,
-    /// The number of its process.
+    /// The number of its process, if it says it.
     #[serde(default)]
-    pub(crate) process: u32,
+    pub(crate) process: Option<u32>,
 }
 
 /// The right to host; ends when dropped, or with the process.
@@ -61,6 +61,11 @@ impl Meeting {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.wrong(&error)),
         }
+    }
+
+    /// The file that the process holds that has the right to host.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.file("lock")
     }
 
     /// Whether a living process has the right to host now.
@@ -198,7 +203,7 @@ mod tests {
         let office = meeting.take_office().unwrap().unwrap();
         assert!(meeting.is_taken());
         let (server, token) = ("127.0.0.1:1".to_owned(), "t".to_owned());
-        let address = Address { server, token, process: 7 };
+        let address = Address { server, token, process: Some(7) };
         office.announce(&address).unwrap();
         assert_eq!(meeting.address().unwrap(), Some(address));
         assert!(meeting.take_office().unwrap().is_none());
@@ -219,7 +224,7 @@ mod tests {
         let meeting = Meeting::new(Some(run.clone()), "shop");
         let office = meeting.take_office().unwrap().unwrap();
         let (server, token) = ("127.0.0.1:1".to_owned(), "t".to_owned());
-        office.announce(&Address { server, token, process: 7 }).unwrap();
+        office.announce(&Address { server, token, process: Some(7) }).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         // The token is for who may read both.
         assert_eq!((mode(&run), mode(&run.join("shop.address"))), (0o700, 0o600));
