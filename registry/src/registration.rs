@@ -78,13 +78,19 @@ impl Registration {
         }
         sound::check_registrable(&instance)?;
         let sent = self.wanted.send(Wanted::Listed(instance));
-        sent.map_err(|_| Error::closed("the registry was shut down, register again"))
+        sent.map_err(|_| {
+            Error::closed(
+                "the registry was shut down, or the runtime has ended in which this was registered: \
+                 register again",
+            )
+        })
     }
 
     /// Whether the registry has confirmed the instance within the present session.
     #[must_use]
     pub fn is_registered(&self) -> bool {
-        *self.registered.borrow()
+        // What was confirmed says nothing any more once nobody keeps it.
+        *self.registered.borrow() && self.registered.has_changed().is_ok()
     }
 
     /// A receiver that follows [`is_registered`](Self::is_registered).
@@ -96,7 +102,8 @@ impl Registration {
     /// Takes the instance off the list and waits for the registry's answer, at most 3 s.
     ///
     /// # Errors
-    /// The registry is away; the instance then leaves the list when its lease runs out.
+    /// The registry is away, or the runtime has ended in which it was registered; the instance then leaves the list once
+    /// the registry is back, or when its lease runs out.
     ///
     /// # Cancel safety
     /// The instance is unregistered even if the future is dropped.
@@ -104,8 +111,10 @@ impl Registration {
         self.wanted.send_replace(Wanted::Gone);
         match timeout(UNREGISTER_LIMIT, self.outcome).await {
             Ok(Ok(outcome)) => outcome,
-            // The task ended before, with the registry: it has unregistered already.
-            Ok(Err(_)) => Ok(()),
+            Ok(Err(_)) => Err(Error::closed(
+                "the runtime has ended in which this was registered: the instance leaves the list when its \
+                 lease runs out",
+            )),
             Err(_) => Err(Error::unreachable(
                 "the registry did not confirm within 3 s that the instance is off its list",
             )),

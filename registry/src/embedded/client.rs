@@ -193,7 +193,9 @@ impl SessionShared {
             end.get_or_insert(why);
             is_first
         });
-        locked(&self.waiting).clear();
+        // Dropped where no lock is held, as that wakes who waits.
+        let waiting = mem::take(&mut *locked(&self.waiting));
+        drop(waiting);
     }
 
     /// Reads a message and passes it on: an answer to its request, a list to the watches of its service.

@@ -208,7 +208,9 @@ impl<S: WatchTarget> Drop for FollowGuard<S> {
     fn drop(&mut self) {
         let Some(followed) = self.followed.upgrade() else { return };
         if self.is_over {
-            locked(&followed.ends).take();
+            // Dropped where no lock is held, as it wakes those who wait for the end.
+            let ends = locked(&followed.ends).take();
+            drop(ends);
             return;
         }
         if let Some(ends) = &*locked(&followed.ends) {

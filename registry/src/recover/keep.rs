@@ -4,6 +4,7 @@
 //! again in every new session, and as a check every 30 s, because a registry may have forgotten the
 //! instance without the session being lost.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use rpc_core::{Error, Instance, LatestReader};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::link::{Link, State, until_closing};
+use super::link::{HeldPlace, Link, State, until_closing};
 use super::pace::RetryPause;
 use crate::backend::Session;
 use crate::registration::Wanted;
@@ -19,7 +20,8 @@ use crate::registration::Wanted;
 /// Registers what is wanted, again after every loss and as a check now and then.
 ///
 /// Ends when the guard asks for it or is dropped, or the registry is shut down; then it takes the
-/// instance off the list.
+/// instance off the list. If the registry does not do that, it is asked again until it does or is shut down: a session that
+/// goes on would have it listed for as long as the process lives.
 pub(crate) async fn keep(
     link: Arc<Link>,
     mut wanted: watch::Receiver<Wanted>,
@@ -31,6 +33,8 @@ pub(crate) async fn keep(
         backoff: RetryPause::new(link.pace),
         sent: Vec::new(),
         is_late: false,
+        told: None,
+        held: None,
         link,
     };
     let mut closing = task.link.closing.subscribe();
@@ -50,6 +54,10 @@ pub(crate) async fn keep(
     registered.send_replace(false);
     // An error only means that no caller waits for the answer.
     let _ = done.send(task.remove().await);
+    tokio::select! {
+        () = task.remove_later() => {}
+        () = until_closing(&mut closing) => {}
+    }
 }
 
 /// The state of one registration's task.
@@ -62,6 +70,10 @@ struct Keep {
     sent: Vec<Instance>,
     /// Whether it could not be registered at once, which may have been logged.
     is_late: bool,
+    /// Why it is not registered, as it was logged last.
+    told: Option<String>,
+    /// Has others leave alone what is listed for it.
+    held: Option<HeldPlace>,
 }
 
 impl Keep {
@@ -70,14 +82,19 @@ impl Keep {
         let state = self.state.borrow_and_update().clone();
         let Some(session) = state.session() else {
             self.is_late |= matches!(state, State::Down(_));
-            registered.send_if_modified(|is| std::mem::replace(is, false));
+            registered.send_if_modified(|is| mem::replace(is, false));
+            if matches!(state, State::Down(_)) && self.link.is_left() {
+                // With pauses, as it may not have been a runtime that ended it.
+                sleep(self.backoff.pause()).await;
+                let _ = self.link.begin();
+            }
             return self.link.pace.reconcile;
         };
-        let is_first = self.sent.is_empty();
+        self.held = Some(self.link.hold(instance));
         match self.list(&*session, instance).await {
             Ok(()) => {
-                registered.send_if_modified(|is| !std::mem::replace(is, true));
-                if std::mem::take(&mut self.is_late) {
+                registered.send_if_modified(|is| !mem::replace(is, true));
+                if mem::take(&mut self.is_late) {
                     let (service, endpoint) = (&instance.service, &instance.address);
                     let registry = self.link.backend.address();
                     tracing::info!(
@@ -85,17 +102,20 @@ impl Keep {
                         %service, %endpoint, registry, "registered"
                     );
                 }
+                self.told = None;
                 self.backoff.reset();
                 self.link.until_reconcile()
             }
             Err(error) => {
-                let was = registered.send_if_modified(|is| std::mem::replace(is, false));
+                registered.send_if_modified(|is| mem::replace(is, false));
                 let (service, endpoint) = (&instance.service, &instance.address);
-                if was || is_first {
+                let why = error.to_string();
+                if self.told.as_ref() != Some(&why) {
                     tracing::warn!(
                         target: "dubhe::registry",
                         %service, %endpoint, %error, "not registered, trying again"
                     );
+                    self.told = Some(why);
                 }
                 self.is_late = true;
                 match error.is_invalid_config() {
@@ -121,14 +141,45 @@ impl Keep {
 
     /// Takes it off the list. A registry that has been away may be back, and has kept it: what is not
     /// removed now may stay there for long.
-    async fn remove(&self) -> Result<(), Error> {
+    async fn remove(&mut self) -> Result<(), Error> {
+        self.held = None;
         if self.sent.is_empty() {
             return Ok(());
         }
         let session = self.link.session_at_once().await?;
+        self.remove_from(&*session).await
+    }
+
+    /// Asks for what is left to be removed, again after each failure and in each session, until it is.
+    async fn remove_later(&mut self) {
+        while !self.sent.is_empty() {
+            let state = self.state.borrow_and_update().clone();
+            let again = match state.session() {
+                Some(session) => match self.remove_from(&*session).await {
+                    Ok(()) => return,
+                    Err(_) => self.backoff.pause(),
+                },
+                None => self.link.pace.reconcile,
+            };
+            tokio::select! {
+                _ = self.state.changed() => {}
+                () = sleep(again) => {}
+            }
+        }
+    }
+
+    /// Removes all that may be listed, but what another keeps listed by now.
+    async fn remove_from(&mut self, session: &dyn Session) -> Result<(), Error> {
         let mut outcome = Ok(());
-        for sent in &self.sent {
-            outcome = outcome.and(self.link.request(session.unregister(sent)).await);
+        for sent in mem::take(&mut self.sent) {
+            if self.link.is_held(&sent) {
+                continue;
+            }
+            let removed = self.link.request(session.unregister(&sent)).await;
+            if removed.is_err() {
+                self.sent.push(sent);
+            }
+            outcome = outcome.and(removed);
         }
         outcome
     }

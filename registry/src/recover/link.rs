@@ -11,6 +11,8 @@
 //! connected. A process that only reads waits longer after a loss, because providers have to be
 //! back before lists are complete.
 
+use std::collections::HashMap;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -63,6 +65,29 @@ pub(crate) struct Link {
     since: Instant,
     /// When what belongs to the present session is checked first.
     first_check: Mutex<Instant>,
+    /// What is kept listed, and by how many.
+    held: Mutex<HashMap<PlaceOfInstance, usize>>,
+}
+
+/// By which a registry tells instances apart: service, address and start.
+type PlaceOfInstance = (ServiceKey, Arc<str>, Arc<str>);
+
+/// Counts one who keeps an instance listed, for as long as it lives.
+pub(super) struct HeldPlace {
+    link: Arc<Link>,
+    place: PlaceOfInstance,
+}
+
+impl Drop for HeldPlace {
+    fn drop(&mut self) {
+        let mut held = locked(&self.link.held);
+        if let Some(count) = held.get_mut(&self.place) {
+            *count -= 1;
+            if *count == 0 {
+                held.remove(&self.place);
+            }
+        }
+    }
 }
 
 /// Notes the end of the task that opens sessions, even if it never began.
@@ -73,14 +98,16 @@ impl Drop for Opening {
         let link = &self.0;
         link.is_opening.store(false, Ordering::Release);
         let is_closing = *link.closing.borrow();
+        let mut other = State::Down(link.backend_lost(RUNTIME_ENDED));
         // A task that waits for a session and goes on opens it again, unless another has by now.
         link.state.send_if_modified(|state| {
             let is_news = !is_closing && !link.is_opening.load(Ordering::Acquire);
             if is_news {
-                *state = State::Down(link.backend_lost(RUNTIME_ENDED));
+                mem::swap(state, &mut other);
             }
             is_news
         });
+        // A session is dropped here, where no lock is held.
     }
 }
 
@@ -142,7 +169,20 @@ impl Link {
             opener: Mutex::new(None),
             since: Instant::now(),
             first_check: Mutex::new(Instant::now()),
+            held: Mutex::default(),
         }
+    }
+
+    /// Has `instance` counted as kept listed.
+    pub(super) fn hold(self: &Arc<Self>, instance: &Instance) -> HeldPlace {
+        let place = place_of(instance);
+        *locked(&self.held).entry(place.clone()).or_default() += 1;
+        HeldPlace { link: Arc::clone(self), place }
+    }
+
+    /// Whether anybody keeps `instance` listed.
+    pub(super) fn is_held(&self, instance: &Instance) -> bool {
+        locked(&self.held).contains_key(&place_of(instance))
     }
 
     /// The time until the next check.
@@ -373,6 +413,10 @@ impl Link {
             Err(_) => Err(self.backend_lost(SILENT)),
         }
     }
+}
+
+fn place_of(instance: &Instance) -> PlaceOfInstance {
+    (instance.service.clone(), Arc::clone(&instance.address), Arc::clone(&instance.id))
 }
 
 /// Gives the zone to an instance that names none.

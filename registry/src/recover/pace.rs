@@ -183,9 +183,11 @@ mod tests {
         let firsts: Vec<Duration> = (0..1000).map(first).collect();
         let longest = pace.reconcile.mul_f64(0.9);
         assert!(firsts.iter().all(|first| *first <= longest), "they are not late");
-        for second in 3..26 {
+        // Before that a server that has just come back may not have heard of all.
+        assert!(firsts.iter().all(|first| *first > Duration::from_secs(4)));
+        for second in 5..25 {
             let together = firsts.iter().filter(|first| first.as_secs() == second).count();
-            assert!((10..=90).contains(&together), "{together} at {second} s");
+            assert!((10..=100).contains(&together), "{together} at {second} s");
         }
     }
 
