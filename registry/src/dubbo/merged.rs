@@ -287,8 +287,10 @@ pub(crate) fn merge<'a>(
 #[derive(Default)]
 struct Merging<'a> {
     instances: Vec<Arc<Instance>>,
-    /// Every address of the instances, that of each protocol too, and the start of its instance.
-    listed: HashMap<Arc<str>, Vec<(ServiceKey, u64)>>,
+    /// Every address of the instances, that of each protocol too.
+    addresses: HashSet<Arc<str>>,
+    /// The start of the instance of each service there. One address may have any number of services.
+    starts: HashMap<(Arc<str>, ServiceKey), u64>,
     /// Applications of which a record tells an instance.
     usable: HashSet<&'a str>,
     notes: BTreeMap<(String, NotCalled), usize>,
@@ -298,16 +300,16 @@ struct Merging<'a> {
 impl<'a> Merging<'a> {
     fn list(&mut self, instance: Arc<Instance>) {
         for address in iter::once(&instance.address).chain(instance.endpoints.values()) {
-            let services = self.listed.entry(address.clone()).or_default();
-            services.push((instance.service.clone(), instance.started_ms));
+            let place = (Arc::clone(address), instance.service.clone());
+            self.starts.entry(place).or_insert(instance.started_ms);
+            self.addresses.insert(Arc::clone(address));
         }
         self.instances.push(instance);
     }
 
     /// The start of the instance of `service` at `address`, if there is one.
-    fn start_of(&self, service: &ServiceKey, address: &str) -> Option<u64> {
-        let services = self.listed.get(address)?;
-        services.iter().find(|(listed, _)| listed == service).map(|(_, started_ms)| *started_ms)
+    fn start_of(&self, service: &ServiceKey, address: &Arc<str>) -> Option<u64> {
+        self.starts.get(&(Arc::clone(address), service.clone())).copied()
     }
 
     /// Whether an instance is listed that is this one, and not its predecessor at the address.
@@ -348,7 +350,7 @@ impl<'a> Merging<'a> {
 
     fn add_unread(&mut self, record: &ReadRecord) {
         let ReadRecord::Other(other) = record else { return };
-        let is_listed = other.addresses.iter().any(|address| self.listed.contains_key(address));
+        let is_listed = other.addresses.iter().any(|address| self.addresses.contains(address));
         match &other.services {
             RecordServices::Read(_) | RecordServices::Part(_) => {}
             // Its provider URL tells what its record does not.

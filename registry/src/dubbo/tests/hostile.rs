@@ -227,3 +227,17 @@ fn of_services_with_protocols_without_end_each_process_keeps_sixteen() {
     let [one] = &merged.instances[..] else { panic!("{} instances", merged.instances.len()) };
     assert_eq!(one.protocols.len(), 150_000);
 }
+
+// Compared with each other, these would take a quarter of an hour.
+#[test]
+fn services_without_end_at_one_address_are_merged_in_one_pass() {
+    let pool = &mut InstancePool::default();
+    let services: Vec<_> = (0..150_000).map(|n| format!(r#""a.B{n}:x":{{}}"#)).collect();
+    let metadata = format!(r#"{{"services":{{{}}}}}"#, services.join(","));
+    let metadata = MetadataInfo::from_json(metadata.as_bytes()).unwrap();
+    let revision = ("dubbo.metadata.revision".to_owned(), "r".to_owned());
+    let record = ServiceInstance::from_nacos("shop", "h", 1, [revision].into());
+    let every = "*/*:*".parse().unwrap();
+    let read = ReadRecord::new(&every, &record, Some(&metadata), pool);
+    assert_eq!(merge(&every, [], [&read]).instances.len(), 150_000);
+}
