@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::broken::Broken;
 use super::shared::{DirectoryShared, EndpointList};
+use super::uncallable::UncallableTeller;
 use crate::endpoint::AttemptLayers;
 use crate::endpoint::Endpoint;
 use crate::endpoint::ejection::{SharedEjection, compare_nested};
@@ -44,6 +45,7 @@ pub(super) struct Follower {
     /// How many endpoints are held although they are no longer listed.
     held: usize,
     left_out: Arc<[Arc<Instance>]>,
+    uncallable: UncallableTeller,
     /// Instances without an endpoint, because making one panicked.
     broken: Broken,
     /// The shrink that is not believed yet.
@@ -76,6 +78,7 @@ impl Follower {
             listed: Vec::new(),
             held: 0,
             left_out: Arc::default(),
+            uncallable: UncallableTeller::default(),
             broken: Broken::default(),
             shrink: None,
             is_warming: false,
@@ -170,15 +173,10 @@ impl Follower {
         if others.is_empty() {
             self.pushed = snapshot;
         } else {
-            let (service, left_out) = (&self.shared.service, others.len());
-            let needed = connector.protocols().join(", ");
-            tracing::warn!(
-                target: "dubhe::directory",
-                %service, left_out, needed, "instances left out: no common protocol"
-            );
             let reached = snapshot.instances.iter().filter(|one| connector.reaches(one)).cloned();
             self.pushed = Snapshot { instances: reached.collect(), source: snapshot.source };
         }
+        self.uncallable.tell(&self.shared.service, &others, || connector.protocols());
         self.left_out = others.into();
         self.received = Instant::now();
         self.rebuild(true, turns).await;

@@ -16,6 +16,7 @@ mod life;
 mod options;
 mod shared;
 mod state;
+mod uncallable;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
