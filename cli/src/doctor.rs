@@ -11,8 +11,9 @@ use dubhe::diagnosis::{CheckResult, Diagnosis, reach};
 use dubhe::{Consumer, Instance, ServiceKey};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use crate::counted::ServiceCounts;
 use crate::failure::{CommandResult, Failure, FailureKind, USAGE};
 use crate::ls::{ListedService, PATIENCE, why_silent};
 use crate::options::Options;
@@ -104,38 +105,48 @@ async fn registered(consumer: &Consumer, service: Option<&ServiceKey>) -> Vec<Di
 }
 
 /// How many instances there are, and of which applications.
-async fn counted(consumer: &Consumer, services: &[ServiceKey]) -> Diagnosis {
-    let (mut instances, mut counted, mut applications) = (0, 0, BTreeSet::new());
-    let deadline = Instant::now() + COUNT;
-    for service in services {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let of_one = match timeout(left, consumer.instances(service)).await {
-            Ok(Ok(of_one)) => of_one,
-            Ok(Err(error)) => {
-                let seen = format!("{} services; {service}: {error}", services.len());
-                return Diagnosis::warn("registered", "services", seen, "do what the cause says");
+pub(crate) async fn counted(consumer: &Consumer, services: &[ServiceKey]) -> Diagnosis {
+    const REMEDY: &str = "do what the cause says";
+    let all = services.len();
+    let deadline = Some(Instant::now() + COUNT);
+    let ServiceCounts { services, unread } =
+        match ServiceCounts::of(consumer, services, deadline).await {
+            Ok(counts) => counts,
+            Err(error) => {
+                let seen = format!("{all} services; {error}");
+                return Diagnosis::warn("registered", "services", seen, REMEDY);
             }
-            Err(_) => break,
         };
-        (instances, counted) = (instances + of_one.len(), counted + 1);
-        applications.extend(of_one.into_iter().map(|it| it.application));
-    }
-    applications.remove("");
+    let instances: usize = services.values().map(|counted| counted.instances).sum();
     let mut seen = match services.len() {
-        all if all == counted => format!("{all} services, {instances} instances"),
-        all => format!(
-            "{all} services; {instances} instances of the first {counted}, read in {COUNT:?}"
-        ),
+        counted if counted == all => format!("{all} services, {instances} instances"),
+        counted if counted + unread.len() == all => {
+            format!("{all} services; {instances} instances of the {counted} that can be listed")
+        }
+        counted => {
+            format!(
+                "{all} services; {instances} instances of the first {counted}, read in {COUNT:?}"
+            )
+        }
     };
-    let more = applications.len().saturating_sub(NAMED);
-    let named: Vec<String> = applications.iter().take(NAMED).map(|name| name.to_string()).collect();
+    let applications: BTreeSet<String> =
+        services.into_values().flat_map(|counted| counted.applications).collect();
+    let named: Vec<&str> = applications.iter().take(NAMED).map(String::as_str).collect();
     if !named.is_empty() {
         seen += &format!(", of {}", named.join(", "));
     }
+    let more = applications.len().saturating_sub(NAMED);
     if more > 0 {
         seen += &format!(" and {more} applications more");
     }
-    Diagnosis::ok("registered", "services", seen)
+    let Some((service, error)) = unread.first() else {
+        return Diagnosis::ok("registered", "services", seen);
+    };
+    seen += &match unread.len() - 1 {
+        0 => format!("; {service} cannot be listed: {error}"),
+        more => format!("; {service} and {more} more cannot be listed: {error}"),
+    };
+    Diagnosis::warn("registered", "services", seen, REMEDY)
 }
 
 /// What the addresses serve of a registry that knows nothing else.
@@ -238,6 +249,12 @@ fn of_instance(listing: &ListedService, instance: &Instance, seen: &[Diagnosis])
         "not_served" => {
             let remedy = "take its address off the list of this service";
             Diagnosis::fail("instance", of, format!("{who}; does not serve it{why}"), remedy)
+        }
+        "undescribed" => {
+            let remedy = "it can be called; to see its methods, give what its layers ask for by \
+                          --metadata KEY=VALUE, or update it if it is an older Dubhe";
+            let seen = format!("{who}; answers, and does not describe itself{why}");
+            Diagnosis::warn("instance", of, seen, remedy)
         }
         _ => {
             let remedy = "calls go to instances that speak a protocol of this consumer";

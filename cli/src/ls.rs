@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::Args;
 use dubhe::describe::ServiceDescription;
-use dubhe::{Code, Consumer, Instance, ServiceKey, Status};
+use dubhe::{Code, Consumer, Error, Instance, ServiceKey, Status};
 use serde_json::{Value, json};
 
 use crate::consumers::ServiceConsumers;
+use crate::counted::{CountedService, ServiceCounts};
 use crate::failure::{CommandResult, Failure};
 use crate::methods::Methods;
 use crate::options::Options;
@@ -41,48 +42,55 @@ impl LsCommand {
     }
 }
 
-/// A service in the list.
-#[derive(Default)]
-struct Row {
-    instances: usize,
-    applications: BTreeSet<String>,
-}
-
 async fn services(consumer: &Consumer, options: &Options) -> CommandResult {
-    let mut rows: BTreeMap<ServiceKey, Row> = BTreeMap::new();
-    for service in consumer.services().await? {
-        let instances = consumer.instances(&service).await?;
-        let row = rows.entry(service).or_default();
-        row.instances = instances.len();
-        let applications = instances.into_iter().map(|instance| instance.application.to_string());
-        row.applications.extend(applications.filter(|name| !name.is_empty()));
-    }
+    let named = consumer.services().await?;
+    let ServiceCounts { services: mut rows, unread } =
+        ServiceCounts::of(consumer, &named, None).await?;
     let (served, silent) = told(consumer).await?;
     served.into_iter().for_each(|it| rows.entry(it).or_default().instances += 1);
-    if rows.is_empty() {
+    if rows.is_empty() && unread.is_empty() {
         nobody_tells(&silent)?;
     }
+    let failed = !unread.is_empty();
+    Failure::told_if(failed, print_services(rows, &unread, &silent, options))
+}
+
+/// Prints the services, and what is not known of others.
+fn print_services(
+    rows: BTreeMap<ServiceKey, CountedService>,
+    unread: &[(ServiceKey, Error)],
+    silent: &Silent,
+    options: &Options,
+) -> CommandResult {
     if options.json {
-        let services = rows.iter().map(|(service, Row { instances, applications })| {
+        let services = rows.iter().map(|(service, CountedService { instances, applications })| {
             json!({ "service": service.as_str(), "instances": instances, "applications": applications })
+        });
+        let unread = unread.iter().map(|(service, error)| {
+            json!({ "service": service.as_str(), "error": { "message": error.to_string() } })
         });
         let silent = silent.iter().map(
             |(address, status)| json!({ "address": &**address, "error": status_json(status) }),
         );
         return output::json(&json!({
             "services": services.collect::<Vec<_>>(),
+            "unread": unread.collect::<Vec<_>>(),
             "silent": silent.collect::<Vec<_>>(),
         }));
     }
-    for (address, status) in &silent {
+    for (service, error) in unread {
+        output::aside("note", &format!("{service} cannot be listed: {error}"))?;
+    }
+    for (address, status) in silent {
         let text = format!("{address} does not tell what it serves: {}", why_silent(status));
         output::aside("note", &text)?;
     }
     if rows.is_empty() {
-        return output::text("no services\n");
+        // Of those that cannot be listed it is not known whether they have an instance.
+        return output::text(if unread.is_empty() { "no services\n" } else { "" });
     }
     let mut table = TextTable::new(["service", "instances", "applications"]);
-    for (service, Row { instances, applications }) in rows {
+    for (service, CountedService { instances, applications }) in rows {
         let applications: Vec<String> = applications.into_iter().collect();
         table.row([service.to_string(), instances.to_string(), applications.join(", ")]);
     }

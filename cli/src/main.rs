@@ -9,6 +9,7 @@ mod call;
 mod completions;
 mod config;
 mod consumers;
+mod counted;
 mod diff;
 mod doctor;
 mod explain;

@@ -49,3 +49,13 @@ async fn what_comes_beside_a_reply_is_told() {
     let told = registry.dubhe(&[&args[..], &["--json"]].concat()).await.code(0).json();
     assert_eq!(told["metadata"], serde_json::json!({ "seen": ["once", "tw\u{1b}ice"] }));
 }
+
+#[tokio::test]
+async fn an_instance_that_answers_and_does_not_describe_itself_is_no_one_that_was_not_asked() {
+    let registry = Registry::start(&[]).await;
+    let _provider = guarded(&registry.url).await;
+    let run = registry.dubhe(&["doctor", "test.Stock"]).await.code(0);
+    let run =
+        run.prints("speaks dubbo,json; answers, and does not describe itself: show the token");
+    run.prints("give what its layers ask for by --metadata KEY=VALUE").prints("1 warnings");
+}
