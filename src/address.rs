@@ -3,23 +3,20 @@
 //! `dev://` and other registries on loopback bind loopback. Elsewhere the port is bound on every
 //! interface, and the advertised address is that of the interface that routes to the registry.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use protocols::TcpListen;
-use registry::{Registry, RegistryUrl};
+use registry::Registry;
 use rpc_core::Error;
 use rpc_core::transport::Listen;
-use tokio::net::lookup_host;
-use tokio::time::timeout;
 
 use crate::config::{AdvertisedAddress, Config};
+use crate::route::RegistryRoutes;
 
-/// How long the name of a registry's host may take to be looked up.
+/// How long the names of the registries' hosts may take to be looked up, all of them.
 const LOOKUP: Duration = Duration::from_secs(2);
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Where a provider listens.
 pub(crate) struct Listening {
@@ -29,6 +26,8 @@ pub(crate) struct Listening {
     advertise: Option<AdvertisedAddress>,
     /// The advertised address if none is set and every interface is bound.
     route: IpAddr,
+    /// The ways to the registries, as far as they are known.
+    pub(crate) routes: RegistryRoutes,
 }
 
 impl Listening {
@@ -66,20 +65,18 @@ impl Listening {
         registries: &[Arc<dyn Registry>],
     ) -> Result<Self, Error> {
         let provider = &config.provider;
-        let mut routes = Vec::new();
-        for (address, registry) in config.registry.address.iter().zip(registries) {
-            routes.push(match registry.is_local() {
-                true => Some(LOOPBACK),
-                false => route_to(address.as_str()).await?,
-            });
-        }
-        let route = match best_of(&routes) {
+        let mut routes = RegistryRoutes::of(config, registries);
+        routes.look_up(LOOKUP).await;
+        // What is advertised then needs no route.
+        let is_told = provider.advertise.is_some()
+            || provider.bind.is_some_and(|bind| !bind.is_unspecified());
+        let route = match best_of(routes.sources()) {
             Some(route) => route,
-            None if provider.advertise.is_some() => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            None if is_told => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             None => {
                 return Err(Error::invalid_config(format!(
                     "cannot tell which of this machine's addresses routes to {}; set \
-                     `provider.advertise`, and `provider.bind` if need be",
+                     `provider.advertise`, or `provider.bind` to the address",
                     config.registry.address
                 )));
             }
@@ -92,7 +89,7 @@ impl Listening {
         let is_dev = config.registry.address.iter().all(|address| address.scheme() == "dev");
         let may_move = is_dev && config.is_default("provider.port");
         let bind = SocketAddr::new(ip, provider.port);
-        Ok(Self { bind, may_move, advertise: provider.advertise.clone(), route })
+        Ok(Self { bind, may_move, advertise: provider.advertise.clone(), route, routes })
     }
 
     /// Whether the way to the registries does not leave this machine.
@@ -128,78 +125,48 @@ impl Listening {
     }
 }
 
-/// The addresses of this machine that lead to its registries, without port, by which rules name it;
-/// what cannot be found is left out.
-pub(crate) async fn own_hosts(config: &Config) -> Vec<String> {
-    let mut hosts = Vec::new();
-    for address in config.registry.address.iter() {
-        let route = route_to(address.as_str()).await.ok().flatten();
-        let host = route.map(|route| route.to_string());
-        hosts.extend(host.filter(|host| !hosts.contains(host)));
-    }
-    hosts
-}
-
 /// The first registry that is not on this machine decides: its consumers are not on this machine
 /// either. `None` if no other has a route.
-fn best_of(routes: &[Option<IpAddr>]) -> Option<IpAddr> {
-    let known = || routes.iter().flatten();
-    known().find(|route| !route.is_loopback()).or_else(|| known().next()).copied()
-}
-
-/// The address of the interface from which packets to the registry leave; loopback if its address
-/// names no host, `None` if there is no route. Connecting a datagram socket asks the routing table
-/// and sends nothing.
-async fn route_to(registry: &str) -> Result<Option<IpAddr>, Error> {
-    let url = RegistryUrl::parse(registry)?;
-    let Some(host) = url.hosts.first() else {
-        return Ok(Some(LOOPBACK));
-    };
-    // Any port will do: nothing is sent.
-    let found = timeout(LOOKUP, lookup_host(host.address(1))).await;
-    let mut targets: Vec<SocketAddr> =
-        found.ok().and_then(Result::ok).into_iter().flatten().collect();
-    targets.sort_by_key(SocketAddr::is_ipv6);
-    let from = |target: SocketAddr| {
-        let any: IpAddr = match target {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = UdpSocket::bind((any, 0)).ok()?;
-        socket.connect(target).ok()?;
-        Some(socket.local_addr().ok()?.ip())
-    };
-    Ok(targets.into_iter().find_map(from))
+fn best_of(routes: impl Iterator<Item = IpAddr> + Clone) -> Option<IpAddr> {
+    routes.clone().find(|route| !route.is_loopback()).or_else(|| routes.clone().next())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    #[tokio::test]
-    async fn the_route_to_a_registry_on_loopback_is_loopback() {
-        for url in [
-            "dubhe://127.0.0.1:2090",
-            "dubhe://me:secret@127.0.0.1:1,10.0.0.1:2/x?y=z",
-            "dubhe://127.0.0.1",
-            "dubhe://localhost",
-            "hosts:///etc/hosts",
-        ] {
-            assert_eq!(route_to(url).await.unwrap(), Some(LOOPBACK), "{url}");
+    use crate::config::{Layer, Sources};
+
+    async fn listening(settings: &[(&str, &str)]) -> Result<Listening, Error> {
+        let mut builder = Layer::new().set("registry.address", "dubhe://no-such-host.invalid:1");
+        for (key, value) in settings {
+            builder = builder.set(key, *value);
         }
-        let six = route_to("dubhe://[::1]:1").await.unwrap();
-        assert_eq!(six, Some(Ipv6Addr::LOCALHOST.into()));
+        let config = Config::load(Sources { builder, ..Sources::default() }).unwrap();
+        let registries = crate::Extensions::default().registries(&config).unwrap();
+        Listening::of(&config, &registries).await
     }
 
     #[tokio::test]
-    async fn a_registry_to_which_nothing_routes_is_not_taken_for_loopback() {
-        assert_eq!(route_to("dubhe://no-such-host.invalid:1").await.unwrap(), None);
+    async fn an_address_to_bind_needs_no_route_to_the_registry() {
+        let of_two = ("registry.address", "zookeeper://no-such-host.invalid,127.0.0.1");
+        assert!(listening(&[of_two]).await.unwrap().is_registry_here());
+        let bound = SocketAddr::from(([127, 0, 0, 1], 4711));
+        for told in [("provider.bind", "127.0.0.1"), ("provider.advertise", "127.0.0.1")] {
+            let listening = listening(&[told]).await.unwrap();
+            assert_eq!(listening.advertised(bound), "127.0.0.1:4711", "{told:?}");
+        }
+        for unknown in [&[][..], &[("provider.bind", "0.0.0.0")]] {
+            let error = listening(unknown).await.err().unwrap().to_string();
+            assert!(error.contains("or `provider.bind` to the address"), "{error}");
+        }
     }
 
     #[test]
     fn of_several_registries_one_on_another_machine_decides() {
+        let here = IpAddr::from(Ipv4Addr::LOCALHOST);
         let there = IpAddr::from([10, 1, 2, 3]);
-        assert_eq!(best_of(&[Some(LOOPBACK), None, Some(there)]), Some(there));
-        assert_eq!(best_of(&[Some(LOOPBACK), None, None]), Some(LOOPBACK));
-        assert_eq!(best_of(&[None, None]), None);
+        assert_eq!(best_of([here, there].into_iter()), Some(there));
+        assert_eq!(best_of([here].into_iter()), Some(here));
+        assert_eq!(best_of([].into_iter()), None);
     }
 }

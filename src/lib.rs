@@ -65,6 +65,7 @@ mod machine;
 mod policy;
 mod provider;
 mod registered;
+mod route;
 mod rules;
 mod serving;
 mod setup;

@@ -11,13 +11,15 @@ use rpc_core::descriptor::ServiceDescriptor;
 use rpc_core::server::{Handler, LocalGuard};
 use rpc_core::transport::Listen;
 use rpc_core::{BoxInvoker, Error, Extension, Instance, Invoker, Metrics, ServiceKey, runtime};
+use tokio::task::JoinSet;
 use tower_layer::Layer as TowerLayer;
 
-use crate::address::{Listening, own_hosts};
+use crate::address::Listening;
 use crate::config::{Config, Layer, Setting, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::registered::{Registered, Start};
+use crate::route::RegistryRoutes;
 use crate::rules::{Centres, FollowedRule, Party, PartySide, host_of};
 use crate::serving;
 use crate::setup::Setup;
@@ -184,14 +186,22 @@ impl Provider {
         let server = Server::new(listeners, dispatcher.clone(), protocols, limits);
         let centres = Centres::of(&registries, config.registry.use_as_config_center);
         let registry = registry::several(registries)?;
-        let party = party(&config, &address).await;
+        let party = party(&config, &place.routes, &address);
         let id = uuid::Uuid::now_v7().to_string().into();
-        let start = Start { address, id, started_ms: now_ms(), party };
-        let registered = Registered::new((self.setup, handlers), config, dispatcher, start);
+        let start = Start { address, id, started_ms: now_ms() };
+        let registered = Registered::new((self.setup, handlers), config, dispatcher, start, party);
         let rules = registered.follow_rules(&centres).await;
-        let local = None;
-        let mut running =
-            RunningProvider { server, registry, local_addr, local, registered, _rules: rules };
+        let is_named = centres.is_empty() || place.routes.are_known();
+        let search = (!is_named).then(|| registered.search(place.routes));
+        let mut running = RunningProvider {
+            server,
+            registry,
+            local_addr,
+            local: None,
+            registered,
+            _rules: rules,
+            _search: search,
+        };
         running.register().await?;
         Ok(running)
     }
@@ -205,8 +215,8 @@ impl fmt::Debug for Provider {
 }
 
 /// What rules are held against: the application and the addresses of this provider.
-async fn party(config: &Config, address: &str) -> Party {
-    let mut hosts = own_hosts(config).await;
+fn party(config: &Config, routes: &RegistryRoutes, address: &str) -> Party {
+    let mut hosts = routes.hosts();
     let host = host_of(address).to_owned();
     if !hosts.contains(&host) {
         hosts.push(host);
@@ -235,6 +245,8 @@ pub struct RunningProvider {
     registered: Arc<Registered>,
     /// What is followed at config centres.
     _rules: Vec<Arc<FollowedRule>>,
+    /// The search for addresses by which rules name this machine.
+    _search: Option<JoinSet<()>>,
 }
 
 impl RunningProvider {
@@ -297,7 +309,7 @@ impl RunningProvider {
     pub async fn shutdown(self) -> DrainReport {
         self.server.announce_drain();
         drop(self.local);
-        let mut leaving = tokio::task::JoinSet::new();
+        let mut leaving = JoinSet::new();
         for registration in self.registered.leave() {
             leaving.spawn(registration.unregister());
         }

@@ -9,11 +9,13 @@ use futures_util::future::try_join_all;
 use registry::{Registration, Registry};
 use rpc_core::server::Dispatcher;
 use rpc_core::{Error, Instance, ServiceKey};
+use tokio::task::JoinSet;
 
 use crate::config::{Config, Setting};
 use crate::describe::DESCRIBE;
 use crate::handlers::Handlers;
 use crate::live::{Turn, made};
+use crate::route::RegistryRoutes;
 use crate::rules::{
     Centres, Configurators, Effects, FollowedRule, Hear, Party, RuleBook, RuleKey, tell,
 };
@@ -26,6 +28,8 @@ pub(crate) struct Registered {
     pub(crate) start: Start,
     pub(crate) config: ArcSwap<Config>,
     live: Turn<ProviderLive>,
+    /// What rules are held against.
+    party: ArcSwap<Party>,
     registrations: Mutex<Vec<(ServiceKey, Registration)>>,
 }
 
@@ -36,8 +40,6 @@ pub(crate) struct Start {
     pub(crate) address: String,
     pub(crate) id: Arc<str>,
     pub(crate) started_ms: u64,
-    /// What rules are held against.
-    pub(crate) party: Party,
 }
 
 /// The state that follows from the settings, so that they can be replaced.
@@ -56,10 +58,12 @@ impl Registered {
         config: Config,
         dispatcher: Arc<Dispatcher>,
         start: Start,
+        party: Party,
     ) -> Arc<Self> {
         let live = Turn::new(ProviderLive { setup, handlers, book: RuleBook::default() });
         let (config, registrations) = (ArcSwap::from_pointee(config), Mutex::default());
-        Arc::new(Self { dispatcher, start, config, live, registrations })
+        let party = ArcSwap::from_pointee(party);
+        Arc::new(Self { dispatcher, start, config, live, party, registrations })
     }
 
     /// Follows the rules for its services. They are in force when it returns, unless a config centre
@@ -160,24 +164,54 @@ impl Registered {
         }
         let mut book = live.book.clone();
         book.set(key, rule.clone());
-        let plain = match self.without_rules(&live) {
-            Ok(plain) => plain,
-            Err(error) => return tell::refused(key, &error),
-        };
-        let instances: Vec<Instance> =
-            self.served().map(|service| self.instance(&plain, service)).collect();
-        let effects = book.for_instances(&self.start.party, &instances);
-        let ordered = match live.setup.effects == effects {
-            true => Ok(Vec::new()),
-            false => self.change_in(&mut live, |setup| setup.effects = effects),
-        };
-        match ordered {
-            Ok(_) => {
-                live.book = book;
-                tell::in_force(key, rule.as_deref(), &self.start.party);
-            }
+        match self.order(&mut live, book) {
+            Ok(()) => tell::in_force(key, rule.as_deref(), &self.party.load()),
             Err(error) => tell::refused(key, &error),
         }
+    }
+
+    /// Puts the rules in `book` in force, or refuses them whole.
+    fn order(&self, live: &mut ProviderLive, book: RuleBook) -> Result<(), Error> {
+        let plain = self.without_rules(live)?;
+        let instances: Vec<Instance> =
+            self.served().map(|service| self.instance(&plain, service)).collect();
+        let effects = book.for_instances(&self.party.load(), &instances);
+        if live.setup.effects != effects {
+            self.change_in(live, |setup| setup.effects = effects)?;
+        }
+        live.book = book;
+        Ok(())
+    }
+
+    /// Holds rules against these addresses of this machine, too.
+    fn know(&self, hosts: Vec<String>) {
+        let party = self.party.load_full();
+        let new = |host: &String| !party.hosts.contains(host);
+        let new: Vec<String> = hosts.into_iter().filter(new).collect();
+        if new.is_empty() {
+            return;
+        }
+        let hosts = party.hosts.iter().cloned().chain(new).collect();
+        self.party.store(Arc::new(Party { hosts, ..Party::clone(&party) }));
+        // Fails only for who has the turn already, and no extension comes here.
+        let Ok(mut live) = self.live.take("this provider") else { return };
+        let book = live.book.clone();
+        if let Err(error) = self.order(&mut live, book) {
+            live.book.keys().for_each(|key| tell::refused(key, &error));
+        }
+    }
+
+    /// Looks on for the addresses of this machine that are missing in `routes`, by which rules name it; ends
+    /// with what is returned.
+    pub(crate) fn search(self: &Arc<Self>, routes: RegistryRoutes) -> JoinSet<()> {
+        let mut searching = JoinSet::new();
+        routes.warn();
+        let me = Arc::downgrade(self);
+        let found = move |routes: &RegistryRoutes| {
+            me.upgrade().inspect(|me| me.know(routes.hosts())).is_some()
+        };
+        searching.spawn(routes.search(found));
+        searching
     }
 
     /// The settings that there are without rules: what rules are held against, as one that has changed the
