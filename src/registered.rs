@@ -227,8 +227,11 @@ impl Registered {
 
     /// Registers anew what is different from `before`.
     fn update(&self, before: &Config) {
+        // Whoever has it puts what is newest in place of what another has put there: read before, the
+        // settings might be older than those.
+        let registrations = self.registrations();
         let config = self.config.load();
-        for (service, registration) in &*self.registrations() {
+        for (service, registration) in &*registrations {
             let instance = self.instance(&config, service);
             if instance != self.instance(before, service)
                 && let Err(error) = registration.update(instance)
@@ -277,5 +280,61 @@ impl fmt::Debug for Registered {
             .field("start", &self.start)
             .field("registrations", &*self.registrations())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use registry::connect;
+    use rpc_core::Metrics;
+
+    use super::*;
+    use crate::config::{Layer, Sources};
+    use crate::rules::PartySide;
+
+    fn weighing(weight: u32) -> Config {
+        let builder = Layer::new().set("provider.weight", weight);
+        Config::load(Sources { builder, ..Sources::default() }).unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_registers_what_has_changed_takes_what_is_newest_by_then() {
+        let (setup, service) = (Setup::default(), ServiceKey::new("shop.Stock"));
+        let metrics = Metrics::new("provider");
+        let handlers = Handlers::new(&setup.extensions, &metrics);
+        let dispatcher = Dispatcher::new(setup.extensions.codecs("json").unwrap(), metrics);
+        let start = Start { address: "127.0.0.1:1".to_owned(), id: "id".into(), started_ms: 1 };
+        let (side, application) = (PartySide::Provider, String::new());
+        let party = Party { side, application, hosts: Vec::new() };
+        let registered =
+            Registered::new((setup, handlers), weighing(1), dispatcher.into(), start, party);
+        let registry = connect("memory://newest-by-then").unwrap();
+        let before = registered.config.load_full();
+        let listed = registered.instance(&before, &service);
+        let registration = registry.register(listed).await.unwrap();
+        registered.config.store(Arc::new(weighing(2)));
+        let is_begun = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let mut registrations = registered.registrations();
+            registrations.push((service.clone(), registration));
+            scope.spawn(|| {
+                is_begun.store(true, Ordering::Release);
+                registered.update(&before);
+            });
+            // It waits for the turn by now, as a rule; whether it does changes nothing that is promised.
+            while !is_begun.load(Ordering::Acquire) {
+                thread::yield_now();
+            }
+            (0..10_000).for_each(|_| thread::yield_now());
+            registered.config.store(Arc::new(weighing(3)));
+        });
+        let mut list = registry.subscribe(&service).await.unwrap();
+        while list.latest().instances[0].weight != 3 {
+            assert_eq!(list.latest().instances[0].weight, 1, "an older one is registered");
+            list.next().await.unwrap();
+        }
     }
 }
