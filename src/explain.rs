@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use cluster::Explanation;
 use registry::{ConfigCenter, ListedConsumer};
-use rpc_core::{Body, Deadline, Error, Instance, Invocation, Method, ServiceKey, Status, runtime};
+use rpc_core::{
+    Body, Deadline, Error, Instance, Invocation, LostRegistry, Method, ServiceKey, Status, runtime,
+};
 use serde_json::Value;
 
 use crate::config::{MethodConfig, Setting};
@@ -30,6 +32,19 @@ pub struct MethodExplanation {
     pub disabled: Vec<DisabledInstance>,
     /// How often this consumer has sent a call again so far, of all its services.
     pub resends: u64,
+    /// The config centres that do not answer, as in [`ServiceRules::unheard`].
+    pub unheard: Vec<LostRegistry>,
+}
+
+/// What rules of config centres order for a service.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServiceRules {
+    /// What they order for its calls, and for its instances, which are named as the rule does.
+    pub settings: Vec<Setting>,
+    /// The config centres that do not answer at present, each once, and why: whether they have rules, or
+    /// others by now, is not known. Empty if all do.
+    pub unheard: Vec<LostRegistry>,
 }
 
 /// An instance that gets no call, whatever it publishes.
@@ -92,19 +107,19 @@ impl Consumer {
         self.0.governance.centres()
     }
 
-    /// What rules of config centres order at present for calls of `service` and for its instances,
-    /// which are named as the rule does. Waits at most a second for the config centre.
+    /// What rules of config centres order at present for `service`. Waits at most a second for the config
+    /// centre.
     ///
     /// # Errors
     /// As [`client`](Self::client).
     ///
     /// # Cancel safety
     /// Dropping the future has no effect.
-    pub async fn rules(&self, service: &ServiceKey) -> Result<Vec<Setting>, Error> {
+    pub async fn rules(&self, service: &ServiceKey) -> Result<ServiceRules, Error> {
         let used = self.0.service(service).await?;
-        let mut rules = self.0.config.load().ordered(service);
-        rules.extend(InstanceOrder::settings(&used.orders()));
-        Ok(rules)
+        let mut settings = self.0.config.load().ordered(service);
+        settings.extend(InstanceOrder::settings(&used.orders()));
+        Ok(ServiceRules { settings, unheard: self.0.governance.unheard(&used.rules) })
     }
 
     /// How a call of this method of `service` with these arguments (null for none in particular,
@@ -146,6 +161,7 @@ impl Consumer {
                 .or_else(|| config.disables(service, &instance.address)),
         });
         let (disabled, resends) = (disabled.collect(), self.resends());
-        Ok(MethodExplanation { method, settings, call, disabled, resends })
+        let unheard = self.0.governance.unheard(&used.rules);
+        Ok(MethodExplanation { method, settings, call, disabled, resends, unheard })
     }
 }

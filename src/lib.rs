@@ -92,7 +92,7 @@ pub use rpc_macros::{error, message, service};
 
 pub use self::consumer::{Connect, Consumer, ConsumerBuilder};
 pub use self::dynamic::DynamicClient;
-pub use self::explain::{DisabledInstance, MethodExplanation};
+pub use self::explain::{DisabledInstance, MethodExplanation, ServiceRules};
 pub use self::extensions::{ExtensionKind, Extensions};
 pub use self::interceptor::{Interceptor, interceptor};
 pub use self::layers::Scope;

@@ -113,9 +113,9 @@ async fn an_address_that_a_rule_disables_gets_no_call_and_explain_says_which() {
     let by = explained.disabled[0].by.as_ref().unwrap().to_string();
     let key = format!("consumer.services.\"test.Shop\".instances.\"{address}\".disabled");
     assert_eq!(by, format!("{key} = true (config centre, rule {RULE} of {registry})"));
-    let rules: Vec<String> =
-        consumer.rules(&service()).await.unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(rules, [by]);
+    let rules = consumer.rules(&service()).await.unwrap();
+    assert_eq!(rules.settings.iter().map(ToString::to_string).collect::<Vec<_>>(), [by]);
+    assert_eq!(rules.unheard, []);
 
     centre.publish(RULE, "dubbo", Some(&item(r#"{ "weight": 0 }"#))).await.unwrap();
     until("one has no weight", async || {

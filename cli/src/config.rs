@@ -1,11 +1,14 @@
 //! `dubhe config`: every setting in force and its source, rules of the config centre among them.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use clap::Args;
 use dubhe::config::{Origin, Setting};
-use dubhe::{Consumer, ServiceKey};
+use dubhe::{Consumer, LostRegistry, ServiceKey};
 use serde_json::{Value, json};
 
-use crate::failure::CommandResult;
+use crate::failure::{CommandResult, Failure};
 use crate::options::Options;
 use crate::output;
 use crate::output::TextTable;
@@ -33,33 +36,65 @@ impl ConfigCommand {
                 setting.origin = Origin::Default;
             }
         }
+        let mut unheard = Vec::new();
         for service in &self.services {
-            for rule in consumer.rules(service).await? {
+            let rules = consumer.rules(service).await?;
+            for rule in rules.settings {
                 settings.retain(|setting| setting.key != rule.key);
                 settings.push(rule);
             }
+            unheard.extend(rules.unheard);
         }
+        let mut named = BTreeSet::new();
+        unheard.retain(|centre| named.insert(Arc::clone(&centre.address)));
         settings.retain(|setting| !self.set || setting.origin != Origin::Default);
-        if options.json {
-            let setting = |setting: &Setting| {
-                let mut shown = json!(setting);
-                if let Some(name) = left_out(&consumer, setting) {
-                    shown["unknown"] = name.into();
-                }
-                shown
-            };
-            let settings: Vec<Value> = settings.iter().map(setting).collect();
-            return output::json(&json!({ "settings": settings }));
-        }
-        let mut table = TextTable::new(["key", "value", "set by"]);
-        for setting in settings {
-            let unknown = left_out(&consumer, &setting);
-            let note = unknown.map(|name| format!(" (`{name}` is not known to this command)"));
-            let value = setting.value + &note.unwrap_or_default();
-            table.row([setting.key, value, setting.origin.to_string()]);
-        }
-        output::text(table)
+        // Nobody is to read from what is shown that there is no rule.
+        Failure::told_if(!unheard.is_empty(), print(&consumer, settings, &unheard, options))
     }
+}
+
+/// Names the config centres whose rules are not known.
+pub(crate) fn note_unheard(unheard: &[LostRegistry]) -> CommandResult {
+    for LostRegistry { address, error } in unheard {
+        let text =
+            format!("config centre {address} does not answer, its rules are not known: {error}");
+        output::aside("note", &text)?;
+    }
+    Ok(())
+}
+
+fn print(
+    consumer: &Consumer,
+    settings: Vec<Setting>,
+    unheard: &[LostRegistry],
+    options: &Options,
+) -> CommandResult {
+    if options.json {
+        let setting = |setting: &Setting| {
+            let mut shown = json!(setting);
+            if let Some(name) = left_out(consumer, setting) {
+                shown["unknown"] = name.into();
+            }
+            shown
+        };
+        let settings: Vec<Value> = settings.iter().map(setting).collect();
+        return output::json(&json!({ "settings": settings, "unheard": unheard_json(unheard) }));
+    }
+    note_unheard(unheard)?;
+    let mut table = TextTable::new(["key", "value", "set by"]);
+    for setting in settings {
+        let unknown = left_out(consumer, &setting);
+        let note = unknown.map(|name| format!(" (`{name}` is not known to this command)"));
+        let value = setting.value + &note.unwrap_or_default();
+        table.row([setting.key, value, setting.origin.to_string()]);
+    }
+    output::text(table)
+}
+
+/// The config centres whose rules are not known, for programs.
+pub(crate) fn unheard_json(unheard: &[LostRegistry]) -> Value {
+    let centre = |LostRegistry { address, error }: &LostRegistry| json!({ "address": &**address, "error": { "message": &**error } });
+    unheard.iter().map(centre).collect()
 }
 
 /// The name in it, or in the choice it belongs to, that only a program with that extension knows.

@@ -102,3 +102,19 @@ async fn what_is_wrong_with_a_rule_is_told_once_by_config_and_explain() {
     let run = with(&registry, &["explain", "test.Gone/left"]).await.code(1);
     assert_eq!(run.err.matches("did you mean `timeout`?").count(), 1, "{}", run.err);
 }
+
+#[tokio::test]
+async fn a_config_centre_that_is_away_is_not_taken_for_one_without_rules() {
+    let registry = "etcd://127.0.0.1:1";
+    let told = format!("config centre {registry} does not answer, its rules are not known: ");
+    let run = with(registry, &["config", "test.Stock"]).await.code(1);
+    run.says(&told).prints("registry.address");
+    // Without services no rules are shown, and nobody is asked.
+    let run = with(registry, &["config"]).await.code(0);
+    assert_eq!(run.err, "");
+    let run =
+        with(registry, &["config", "--json", "test.Stock", "test.Other"]).await.code(1).json();
+    let unheard = run["unheard"].as_array().unwrap();
+    assert_eq!(unheard.len(), 1, "{unheard:?}");
+    assert_eq!(unheard[0]["address"], registry);
+}

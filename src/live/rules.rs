@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
 use registry::ConfigCenter;
-use rpc_core::{Error, ServiceKey, runtime};
+use rpc_core::{Error, LostRegistry, ServiceKey, runtime};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
@@ -58,6 +58,18 @@ impl Governance {
         Arc::new(move |key, text| {
             consumer.upgrade().inspect(|consumer| consumer.heard(key, text)).is_some()
         })
+    }
+
+    /// The config centres of `rules` and of the application's that do not answer at present, each once.
+    pub(crate) fn unheard(&self, rules: &[Arc<FollowedRule>]) -> Vec<LostRegistry> {
+        let mut unheard: Vec<LostRegistry> = Vec::new();
+        let of_application = self.of_application.get().into_iter().flatten();
+        for centre in rules.iter().chain(of_application).filter_map(|rule| rule.unheard()) {
+            if unheard.iter().all(|named| named.address != centre.address) {
+                unheard.push(centre);
+            }
+        }
+        unheard
     }
 
     /// Finds out who reads the rules, within a second; by other addresses than those that are found then,
@@ -257,5 +269,33 @@ impl Inner {
         self.change_in(live, |setup| setup.effects = effects)?;
         live.book = good;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Consumer;
+    use crate::config::{Layer, Sources};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_of_this_machine_that_is_found_late_has_rules_hold_for_it() {
+        let registry = "memory://found-late";
+        let builder = Layer::new().set("registry.address", registry);
+        let sources = Sources { builder, ..Sources::default() };
+        let consumer = Consumer::builder().sources(sources).build().unwrap();
+        let rule = r#"{ "key": "shop.Stock", "configs": [{ "side": "consumer",
+            "addresses": ["10.9.8.7"], "parameters": { "timeout": 4321 } }] }"#;
+        let centre = &consumer.config_centers()[0];
+        centre.publish("shop.Stock::.configurators", "dubbo", Some(rule)).await.unwrap();
+        let service = ServiceKey::new("shop.Stock");
+        let used = consumer.0.service(&service).await.unwrap();
+        assert_eq!(consumer.rules(&service).await.unwrap().settings, []);
+        consumer.0.know(vec!["10.9.8.7".to_owned()]);
+        let settings = consumer.rules(&service).await.unwrap().settings;
+        let [timeout] = &settings[..] else { panic!("{settings:?}") };
+        assert_eq!(timeout.value, "\"4321ms\"", "{timeout}");
+        drop(used);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use registry::{ConfigCenter, ConfigValue, ConfigWatch, Registry};
-use rpc_core::{Error, ServiceKey, runtime};
+use rpc_core::{Error, LostRegistry, ServiceKey, runtime};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::book::{RuleKey, RuleScope};
@@ -129,6 +129,17 @@ impl FollowedRule {
             }
             told = latest;
         }
+    }
+
+    /// Its config centre, and why that does not say at present whether there is a rule, or another;
+    /// `None` if it does.
+    pub(crate) fn unheard(&self) -> Option<LostRegistry> {
+        let error = match (self.watch.trouble(), self.watch.latest()) {
+            (Some(trouble), _) => trouble.error,
+            (None, ConfigValue::Pending) => "it has not answered yet".into(),
+            (None, _) => return None,
+        };
+        Some(LostRegistry { address: Arc::clone(&self.key.centre), error })
     }
 
     /// Has a task tell what comes; it ends with this, its runtime, the registry, or when nobody

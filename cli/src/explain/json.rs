@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::why::{gate_name, why_disabled};
 use super::{Asked, CODEC, Shown};
+use crate::config::unheard_json;
 use crate::output::ms;
 use crate::status::{attempts_json, directory_json, fallback_json, status_json};
 
@@ -37,6 +38,7 @@ pub(super) fn explanation(shown: &Shown) -> Value {
         "routers": routers.collect::<Vec<_>>(),
         "endpoints": endpoints.collect::<Vec<_>>(),
         "disabled": disabled.collect::<Vec<_>>(),
+        "unheard": unheard_json(&explained.unheard),
         "score_unit": explained.call.score_unit,
     });
     match &shown.asked {

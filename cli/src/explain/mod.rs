@@ -16,6 +16,7 @@ use dubhe::{
 use serde_json::Value;
 
 use crate::call::written;
+use crate::config::note_unheard;
 use crate::failure::{CommandResult, FAILED, Failure, FailureKind};
 use crate::options::Options;
 use crate::target::{self, CallArgs, MethodTarget};
@@ -73,7 +74,8 @@ impl ExplainCommand {
         };
         let printed = match options.json {
             true => output::json(&json::explanation(&shown)),
-            false => output::text(text::explanation(&shown)),
+            false => note_unheard(&shown.explained.unheard)
+                .and_then(|()| output::text(text::explanation(&shown))),
         };
         Failure::told_if(shown.has_failed(), printed)
     }
