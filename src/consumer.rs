@@ -27,8 +27,7 @@ use crate::config::{Config, LeftOut, MethodDefaults, Origin, Sources};
 use crate::extensions::Extensions;
 use crate::layers::{Layers, Scope};
 use crate::live::{Governance, Live, Swap, Turn, TurnGuard, UsedService, made};
-use crate::route::RegistryRoutes;
-use crate::rules::{Centres, FollowedRule};
+use crate::rules::FollowedRule;
 use crate::setup::Setup;
 
 /// Calls services; its clients share its registry session, connections and retry budget.
@@ -512,8 +511,7 @@ impl ConsumerBuilder {
         };
         let budget = &config.consumer.retry_budget;
         let registries = self.setup.extensions.registries(&config)?;
-        let centres = Centres::of(&registries, config.registry.use_as_config_center);
-        let routes = RegistryRoutes::of(&config, &registries);
+        let governance = Governance::of(&config, &registries);
         let registry = registry::several(registries)?;
         let protocols = self.setup.extensions.protocols()?;
         let dial = self.dial.unwrap_or_else(|| Arc::new(Tcp));
@@ -534,7 +532,7 @@ impl ConsumerBuilder {
             extensions: self.setup.extensions.clone(),
             services: Mutex::default(),
             live: Turn::new(Live::new(self.setup)),
-            governance: Governance::new(me.clone(), centres, routes),
+            governance: governance.owned_by(me),
             config: ArcSwap::from_pointee(config),
             leaves_out_unknown: self.leaves_out_unknown,
             left_out,

@@ -7,13 +7,14 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwapOption;
-use registry::ConfigCenter;
+use registry::{ConfigCenter, Registry};
 use rpc_core::{Error, LostRegistry, ServiceKey, runtime};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::reload::Live;
 use super::service::UsedService;
+use crate::config::Config;
 use crate::consumer::Inner;
 use crate::describe::DESCRIBE;
 use crate::route::{RegistryRoutes, SEARCH};
@@ -36,16 +37,21 @@ pub(crate) struct Governance {
 }
 
 impl Governance {
-    /// What `consumer` follows at `centres`; nothing before the first service is used.
-    pub(crate) fn new(consumer: Weak<Inner>, centres: Centres, routes: RegistryRoutes) -> Self {
+    /// What a consumer of these `registries` follows, which are those of `config` in its order; nothing before
+    /// the first service is used.
+    pub(crate) fn of(config: &Config, registries: &[Arc<dyn Registry>]) -> Self {
         Self {
-            consumer,
-            centres,
+            consumer: Weak::new(),
+            centres: Centres::of(registries, config.registry.use_as_config_center),
             party: ArcSwapOption::empty(),
-            routes: Mutex::new(routes),
+            routes: Mutex::new(RegistryRoutes::of(config, registries)),
             searching: Mutex::default(),
             of_application: OnceCell::new(),
         }
+    }
+
+    pub(crate) fn owned_by(self, consumer: &Weak<Inner>) -> Self {
+        Self { consumer: consumer.clone(), ..self }
     }
 
     /// The config centres, the strongest first.
