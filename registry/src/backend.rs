@@ -122,6 +122,19 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The future is dropped if it takes longer than [`Pace::connect_timeout`](crate::Pace).
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error>;
 
+    /// As [`connect`](Self::connect), for a tool that ends the session again: it shares nothing with other sessions
+    /// of this backend, whose registrations stay. It is `connect` by default, for a backend whose sessions share
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Cancel safety
+    /// The future is dropped after 3 s.
+    async fn connect_apart(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
+        self.connect(demand).await
+    }
+
     /// How fast sessions are opened again and lists repaired; [`Pace::default`](crate::Pace) by
     /// default.
     fn pace(&self) -> crate::Pace {

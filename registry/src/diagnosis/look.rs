@@ -127,7 +127,7 @@ impl Look<'_> {
         failed
     }
 
-    /// Opens a session as a consumer does, and looks at what stands in the registry.
+    /// Opens a session as a consumer does, apart from those of the registry, and looks at what stands in the registry.
     async fn look_inside(&self) -> Vec<Diagnosis> {
         let (registry, begun) = (&*self.address, Instant::now());
         let skipped = |why| Diagnosis::skip("layout", registry, why);
@@ -135,7 +135,7 @@ impl Look<'_> {
         if time.is_zero() {
             return self.not_inside("the servers took all the time there is");
         }
-        let session = match timeout(time, self.backend.connect(&Demand::default())).await {
+        let session = match timeout(time, self.backend.connect_apart(&Demand::default())).await {
             Ok(Ok(session)) => session,
             Ok(Err(error)) => {
                 let (check, remedy) = match error.is_refused() {

@@ -54,9 +54,14 @@ impl Servers {
         &self.addresses
     }
 
+    /// The same, for a session of its own.
+    pub(super) fn apart(&self) -> Self {
+        Self::new(self.addresses.clone(), self.timeout, self.wish.clone(), self.tls.clone())
+    }
+
     /// One of them by itself, for a session of its own.
     pub(super) fn alone(&self, address: &str) -> Self {
-        Self::new(vec![address.to_owned()], self.timeout, self.wish.clone(), self.tls.clone())
+        Self { addresses: vec![address.to_owned()], ..self.apart() }
     }
 
     pub(super) fn tls(&self) -> Option<&TlsSettings> {

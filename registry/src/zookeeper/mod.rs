@@ -110,6 +110,12 @@ impl Backend for ZooKeeper {
         Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.0.layout), demand)))
     }
 
+    async fn connect_apart(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
+        // With the ticket the servers would move the session there, and its end would take all that it holds along.
+        let tree = self.open(&self.0.servers.apart()).await?;
+        Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.0.layout), demand)))
+    }
+
     fn pace(&self) -> Pace {
         let grace = if self.0.servers.count() > 1 { GRACE } else { Duration::ZERO };
         Pace { connect_timeout: self.0.servers.limit(), grace, ..Pace::default() }

@@ -53,13 +53,13 @@ fn params(server: SocketAddr) -> RegistryParams {
     RegistryParams::new(format!("zookeeper://{server}"))
 }
 
-fn registry(server: SocketAddr) -> Arc<dyn Registry> {
+pub(super) fn registry(server: SocketAddr) -> Arc<dyn Registry> {
     let params = params(server);
     let address = ZooKeeperAddress::read(&params).unwrap();
     supervise(Arc::new(ZooKeeper(address)), &params)
 }
 
-fn instance(address: &str) -> Instance {
+pub(super) fn instance(address: &str) -> Instance {
     let instance = Instance::new(SERVICE.parse().unwrap(), address, address);
     Instance {
         application: "shop".into(),
@@ -76,7 +76,7 @@ struct Fleet {
     _registries: [Arc<dyn Registry>; 2],
 }
 
-const ADDRESS: &str = "10.0.0.1:20880";
+pub(super) const ADDRESS: &str = "10.0.0.1:20880";
 
 async fn fleet(consumer: SocketAddr, provider: SocketAddr) -> Fleet {
     let (consumers, providers) = (registry(consumer), registry(provider));
@@ -106,7 +106,7 @@ async fn shows(list: &mut Subscription, expected: &[&str]) {
 }
 
 /// The providers that the server lists, and the sessions that they end with.
-async fn owners(tree: &ZooKeeperTree) -> Vec<i64> {
+pub(super) async fn owners(tree: &ZooKeeperTree) -> Vec<i64> {
     let mut owners = Vec::new();
     for node in tree.children(PROVIDERS, ReadOf::Names).await.unwrap() {
         let path = format!("{PROVIDERS}/{}", node.name);

@@ -2,6 +2,7 @@
 
 mod faults;
 mod peers;
+mod sessions;
 mod tree;
 
 use std::sync::Arc;
