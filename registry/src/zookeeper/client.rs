@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
@@ -78,7 +79,7 @@ impl ReadNames {
     }
 }
 
-/// An open session. Its task closes it once the last handle is dropped.
+/// An open session. Its task closes it once the last handle is dropped; one that it goes on with only if it was handed out.
 #[derive(Debug)]
 pub(super) struct ZooKeeperClient {
     state: Arc<ConnectionState>,
@@ -86,17 +87,34 @@ pub(super) struct ZooKeeperClient {
 }
 
 impl ZooKeeperClient {
-    /// Drives the session of `ticket` over `stream`, in a task that ends with the connection, or within
+    /// Drives a new session, that of `ticket`, over `stream`, in a task that ends with the connection, or within
     /// a second after this is dropped.
     pub(super) fn start<S>(stream: S, ticket: Arc<SessionTicket>) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let client = Self::go_on(stream, ticket);
+        client.hand_out();
+        client
+    }
+
+    /// Goes on with the session of `ticket` over `stream`, as [`start`](Self::start) does with a new one. Until it is
+    /// handed out, dropping this ends the connection alone.
+    pub(super) fn go_on<S>(stream: S, ticket: Arc<SessionTicket>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let (orders, queue) = mpsc::channel(QUEUE);
         let end = watch::Sender::new(None);
-        let state = Arc::new(ConnectionState { ticket, watches: WatchTable::default(), end });
+        let (watches, is_handed_out) = (WatchTable::default(), AtomicBool::new(false));
+        let state = Arc::new(ConnectionState { ticket, watches, is_handed_out, end });
         tokio::spawn(drive(stream, Arc::clone(&state), queue));
         Self { state, orders }
+    }
+
+    /// Somebody has it now: the session ends with the last handle.
+    pub(super) fn hand_out(&self) {
+        self.state.is_handed_out.store(true, Ordering::Release);
     }
 
     /// The number of the session, which its nodes carry.

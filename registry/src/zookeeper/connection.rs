@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -69,6 +70,9 @@ pub(super) enum AnswersTo {
 pub(super) struct ConnectionState {
     pub(super) ticket: Arc<SessionTicket>,
     pub(super) watches: WatchTable,
+    /// Whether the session ends with its last handle. One that a connection goes on with belongs to who had it before,
+    /// until somebody has it again.
+    pub(super) is_handed_out: AtomicBool,
     /// Why the connection ended, once it has.
     pub(super) end: watch::Sender<Option<String>>,
 }
@@ -112,7 +116,7 @@ impl AnswersTo {
 }
 
 /// Drives a connection until it breaks, or nobody sends orders any more; then it closes the session,
-/// so that what it owns is gone at once.
+/// so that what it owns is gone at once, unless that is not handed out.
 pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     state: Arc<ConnectionState>,
@@ -135,6 +139,9 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let why = match connection.run(&mut orders).await {
         Err(why) => why,
+        Ok(()) if !state.is_handed_out.load(Ordering::Acquire) => {
+            "the connection was given up".to_owned()
+        }
         Ok(()) => {
             connection.close().await;
             "the session was closed".to_owned()

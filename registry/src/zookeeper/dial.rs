@@ -82,7 +82,8 @@ impl Servers {
         self.timeout.saturating_mul(tries).min(LIMIT.max(self.timeout))
     }
 
-    /// Goes on with the present session, or opens one; the servers are tried in a random order.
+    /// Goes on with the present session, or opens one; the servers are tried in a random order. Whoever uses a session
+    /// that is gone on with [hands it out](ZooKeeperClient::hand_out).
     ///
     /// # Errors
     /// None of them opens a session; or one refuses the credentials.
@@ -149,7 +150,10 @@ impl Servers {
         let opened = open_session(&mut stream, &self.wish, ticket).await;
         let opened = opened.map_err(DialFailure::Open)?;
         *locked(&self.ticket) = Some(Arc::clone(&opened));
-        Ok(ZooKeeperClient::start(stream, opened))
+        Ok(match ticket {
+            Some(_) => ZooKeeperClient::go_on(stream, opened),
+            None => ZooKeeperClient::start(stream, opened),
+        })
     }
 }
 

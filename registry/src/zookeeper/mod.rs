@@ -86,6 +86,7 @@ impl ZooKeeper {
         let tree = ZooKeeperTree::new(client, (&self.0.text, &self.0.chroot), access);
         // The servers take any credentials; whether they are the right ones shows at the first node.
         tree.value(&self.root()).await?;
+        tree.client().hand_out();
         Ok(tree)
     }
 

@@ -27,6 +27,7 @@ fn servers(server: &ZooKeeperServer, credentials: Option<&str>) -> Servers {
 
 async fn session(servers: &Servers, chroot: &str) -> Arc<ZooKeeperTree> {
     let client = servers.open("zookeeper://test").await.unwrap();
+    client.hand_out();
     let access = match servers.has_credentials() {
         true => NodeAccess::Creator,
         false => NodeAccess::Open,

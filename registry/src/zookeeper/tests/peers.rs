@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::Instant;
 
 use crate::zookeeper::client::{OpFailure, ZooKeeperClient};
@@ -34,11 +34,11 @@ async fn opened(words: &[&[u8]]) -> Result<Arc<SessionTicket>, OpenFailure> {
     open_session(&mut ours, &wish(), None).await
 }
 
-fn welcome(session: i64, timeout: i32) -> BytesMut {
+pub(super) fn welcome(session: i64, timeout: i32) -> BytesMut {
     JuteWriter::new().int(0).int(timeout).long(session).buffer(&[1; 16]).bool(false).finish()
 }
 
-fn answer(xid: i32, code: i32, body: &[u8]) -> BytesMut {
+pub(super) fn answer(xid: i32, code: i32, body: &[u8]) -> BytesMut {
     let head = JuteWriter::new().int(xid).long(3).int(code).finish();
     let mut frame = BytesMut::from(&(head.len() - 4 + body.len()).to_be_bytes()[4..]);
     frame.extend_from_slice(&head[4..]);
@@ -75,7 +75,7 @@ fn session(timeout: Duration) -> (Arc<ZooKeeperClient>, DuplexStream, Arc<Sessio
     (Arc::new(ZooKeeperClient::start(ours, Arc::clone(&ticket))), theirs, ticket)
 }
 
-async fn heard(server: &mut DuplexStream) -> Vec<u8> {
+pub(super) async fn heard(server: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let length = server.read_u32().await.unwrap();
     let mut frame = vec![0; length.try_into().unwrap()];
     server.read_exact(&mut frame).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_request_that_is_given_up_does_not_shift_the_answers_of_others() {
 }
 
 /// The number of a request that was heard.
-fn xid_of(frame: &[u8]) -> i32 {
+pub(super) fn xid_of(frame: &[u8]) -> i32 {
     i32::from_be_bytes(*frame.first_chunk().unwrap())
 }
 
