@@ -17,7 +17,7 @@ pub(super) async fn examine(access: &Arc<Access>, server: &str) -> Result<Vec<Di
     let session = EtcdSession::open(access, server).await?;
     let took = diagnosis::show_ms(begun.elapsed());
     let status = session.link.call::<StatusResponse>(STATUS, &StatusRequest {}).await;
-    session.link.revoke().await;
+    session.link.revoke(session.link.lease).await;
     let login = match (&*access.user, session.link.is_logged_in()) {
         ("", _) => "etcd asks for none".to_owned(),
         (user, true) => format!("user `{}`", sound::plain(user)),

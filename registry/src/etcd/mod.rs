@@ -16,6 +16,7 @@ mod children;
 mod examine;
 mod joint_ranges;
 mod messages;
+mod own_leases;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -28,13 +29,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use rand::seq::SliceRandom as _;
 use rpc_core::amount::{parse_positive_duration, show_duration};
 use rpc_core::{BuildContext, Error, Extension, Instance};
 use tokio::time::sleep;
 
+use self::own_leases::OwnLeases;
 use self::session::{Access, EtcdSession};
 use self::tree::EtcdTree;
 use crate::backend::{Backend, Demand, Session};
@@ -86,6 +87,7 @@ pub struct Etcd {
     servers: Vec<String>,
     access: Arc<Access>,
     layout: Arc<Layout>,
+    leases: Arc<OwnLeases>,
 }
 
 impl Extension<dyn Registry> for Etcd {
@@ -111,7 +113,7 @@ impl Extension<dyn Registry> for Etcd {
         {
             return Err(url.wrong("a login is user and password: write etcd://USER:PASSWORD@HOST"));
         }
-        let layout = Layout::of(&url, &config, RecordForm::Go, DEFAULT_PORT)?;
+        let layout = Arc::new(Layout::of(&url, &config, RecordForm::Go, DEFAULT_PORT)?);
         let access = Access {
             name: url.to_string(),
             lease: lease(&url)?,
@@ -121,7 +123,7 @@ impl Extension<dyn Registry> for Etcd {
             password,
         };
         let (access, servers) = (Arc::new(access), layout.servers.clone());
-        Ok(supervise(Arc::new(Self { servers, access, layout: Arc::new(layout) }), &config))
+        Ok(supervise(Arc::new(Self { servers, access, layout, leases: Arc::default() }), &config))
     }
 }
 
@@ -131,9 +133,8 @@ fn lease(url: &RegistryUrl) -> Result<Duration, Error> {
     };
     let lease = parse_positive_duration(text);
     let lease = lease.map_err(|error| url.wrong(&format!("session: {error}")))?;
-    let (least, most) = LEASES;
-    if lease < least || lease > most {
-        let (least, most) = (show_duration(least), show_duration(most));
+    if lease < LEASES.0 || lease > LEASES.1 {
+        let (least, most) = (show_duration(LEASES.0), show_duration(LEASES.1));
         let text = text.escape_debug();
         return Err(url.wrong(&format!("session is `{text}`: write {least} to {most}")));
     }
@@ -151,8 +152,14 @@ impl Backend for Etcd {
     }
 
     async fn connect(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
-        let tree = Arc::new(EtcdTree::new(self.open().await?));
-        Ok(Arc::new(TreeSession::new(tree, Arc::clone(&self.layout), demand)))
+        let tree = EtcdTree::after(self.open().await?, &self.leases);
+        Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.layout), demand)))
+    }
+
+    async fn connect_apart(&self, demand: &Demand) -> Result<Arc<dyn Session>, Error> {
+        // Its end leaves the leases of the others.
+        let tree = EtcdTree::new(self.open().await?);
+        Ok(Arc::new(TreeSession::new(Arc::new(tree), Arc::clone(&self.layout), demand)))
     }
 
     fn pace(&self) -> Pace {

@@ -62,6 +62,8 @@ pub(super) struct EtcdLink {
     access: Arc<Access>,
     grpc: GrpcConnection,
     pub(super) lease: i64,
+    /// How long the lease lasts without a renewal.
+    pub(super) lasts: Duration,
     watches: Watches,
     /// Held while a login is renewed, so that one does it for all.
     renewing: Mutex<()>,
@@ -84,7 +86,7 @@ impl EtcdSession {
         let (end, mut tasks) = (watch::Sender::new(None), JoinSet::new());
         let (ended, of) = (end.clone(), Arc::clone(access));
         tasks.spawn(async move { finish(&ended, &of, &driver.await) });
-        let (lease, ttl) = match begin(&grpc, access).await {
+        let (lease, lasts) = match begin(&grpc, access).await {
             Ok(lease) => lease,
             Err(failure) => return Err(access.error(server, failure)),
         };
@@ -92,12 +94,13 @@ impl EtcdSession {
             access: Arc::clone(access),
             grpc,
             lease,
+            lasts,
             watches: Watches::default(),
             renewing: Mutex::default(),
             end,
         });
         let renewed = Arc::clone(&link);
-        tasks.spawn(async move { renewed.finish(&renewed.keep_alive(ttl).await) });
+        tasks.spawn(async move { renewed.finish(&renewed.keep_alive(lasts).await) });
         Ok(Self { link, _tasks: tasks })
     }
 }
@@ -225,13 +228,17 @@ impl EtcdLink {
         watch.map_err(|failure| self.error(&failure))
     }
 
-    /// Gives the lease back, and with it all keys that end with it.
-    pub(super) async fn revoke(&self) {
-        let request = LeaseRevokeRequest { id: self.lease };
-        if let Err(error) = self.call::<LeaseRevokeResponse>(LEASE_REVOKE, &request).await {
-            // It ends by itself, later.
-            tracing::debug!(target: "dubhe::registry", %error, "lease not given back");
-        }
+    /// Gives a lease back, and with it all keys that end with it.
+    pub(super) async fn revoke(&self, lease: i64) {
+        let request = LeaseRevokeRequest { id: lease };
+        // Asked for as it is: that the lease of an earlier session is over ends none.
+        let outcome = match self.ask::<LeaseRevokeResponse>(LEASE_REVOKE, &request).await {
+            Ok(Ok(_)) => return,
+            Ok(Err(failure)) => failure.to_string(),
+            Err(error) => error.to_string(),
+        };
+        // It ends by itself, later.
+        tracing::debug!(target: "dubhe::registry", error = outcome, "lease not given back");
     }
 
     /// Whether its calls carry a login, because etcd asks for one.

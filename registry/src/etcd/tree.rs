@@ -1,9 +1,11 @@
 //! The keys of etcd as a [`NodeTree`]: a path is its key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use rpc_core::Error;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -13,6 +15,7 @@ use super::messages::{
     DeleteRangeRequest, EtcdCompare, EtcdKeyValue, EtcdOperation, PUT, PutRequest, PutResponse,
     RANGE, RangeRequest, RangeResponse, TXN, TxnRequest, TxnResponse,
 };
+use super::own_leases::OwnLeases;
 use super::session::{EtcdLink, EtcdSession};
 use super::watches::EtcdWatch;
 use crate::dubbo::{
@@ -50,13 +53,22 @@ pub(super) struct EtcdList {
 #[derive(Debug)]
 pub(super) struct EtcdTree {
     session: EtcdSession,
+    /// That of this session, and those of sessions before it.
+    leases: Arc<OwnLeases>,
     /// Reads of checks, and of single keys.
     pub(super) joint: JointRanges,
 }
 
 impl EtcdTree {
+    /// Of a session without others before it.
     pub(super) fn new(session: EtcdSession) -> Self {
-        Self { session, joint: JointRanges::default() }
+        Self::after(session, &Arc::default())
+    }
+
+    /// Of a session after others, of which `leases` are.
+    pub(super) fn after(session: EtcdSession, leases: &Arc<OwnLeases>) -> Self {
+        leases.note(session.link.lease, session.link.lasts);
+        Self { session, leases: Arc::clone(leases), joint: JointRanges::default() }
     }
 
     pub(super) fn link(&self) -> &EtcdLink {
@@ -87,6 +99,13 @@ impl EtcdTree {
         let request = TxnRequest { compare: vec![when], success: vec![then] };
         let answer: TxnResponse = self.link().write(TXN, path, &request).await?;
         Ok(answer.succeeded)
+    }
+
+    /// Deletes the key if it ends with this lease; says whether it did.
+    async fn remove_of(&self, path: &str, lease: i64) -> Result<bool, Error> {
+        let owned = EtcdCompare::owned_by(path.into(), lease);
+        let delete = EtcdOperation::delete(DeleteRangeRequest { key: path.into() });
+        self.transact(path, owned, delete).await
     }
 
     /// Reads the children page by page, all at the revision of the first page.
@@ -215,9 +234,18 @@ impl NodeTree for EtcdTree {
     }
 
     async fn remove_owned(&self, path: &str) -> Result<(), Error> {
-        let ours = EtcdCompare::owned_by(path.into(), self.link().lease);
-        let delete = EtcdOperation::delete(DeleteRangeRequest { key: path.into() });
-        self.transact(path, ours, delete).await?;
+        let ours = self.link().lease;
+        if self.remove_of(path, ours).await? {
+            return Ok(());
+        }
+        let earlier = self.leases.beside(ours);
+        if earlier.is_empty() {
+            return Ok(());
+        }
+        let owner = self.read(path).await?.0.map(|kv| kv.lease);
+        if let Some(owner) = owner.filter(|owner| earlier.contains(owner)) {
+            self.remove_of(path, owner).await?;
+        }
         Ok(())
     }
 
@@ -329,7 +357,9 @@ impl NodeTree for EtcdTree {
     }
 
     async fn end(&self) {
-        self.link().revoke().await;
+        let ours = self.link().lease;
+        let all = self.leases.beside(ours).into_iter().chain([ours]);
+        join_all(all.map(|lease| self.link().revoke(lease))).await;
     }
 
     async fn closed(&self) {

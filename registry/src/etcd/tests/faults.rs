@@ -2,6 +2,7 @@
 
 use rpc_core::{Instance, ServiceKey, Snapshot, Source, Subscription};
 
+use super::leases::Leases;
 use super::*;
 use crate::dubbo::TreeMark;
 use crate::{Pace, Registration};
@@ -41,12 +42,6 @@ struct ByRange {
     range_end: Vec<u8>,
 }
 
-#[derive(Clone, PartialEq, Message)]
-struct Leases {
-    #[prost(message, repeated, tag = "2")]
-    leases: Vec<ByNumber>,
-}
-
 /// A client of its own, as of another process.
 fn client(etcd: &EtcdServer, lease: Duration, reconcile: Duration) -> Arc<dyn Registry> {
     let server = etcd.address();
@@ -54,7 +49,8 @@ fn client(etcd: &EtcdServer, lease: Duration, reconcile: Duration) -> Arc<dyn Re
     access.lease = lease;
     let name = access.name.clone();
     let (access, layout) = (Arc::new(access), Arc::new(layout()));
-    let backend = Quick(Etcd { servers: vec![server], access, layout }, reconcile);
+    let (servers, leases) = (vec![server], Arc::default());
+    let backend = Quick(Etcd { servers, access, layout, leases }, reconcile);
     supervise(Arc::new(backend), &RegistryParams::new(name))
 }
 
@@ -273,6 +269,7 @@ async fn beside_a_server_that_says_nothing_another_is_asked_soon() {
         access: access(&servers.join(","), ("", "")),
         servers: servers.into(),
         layout: Arc::new(layout()),
+        leases: Arc::default(),
     };
     // Chance chooses whom it asks first.
     for _ in 0..12 {
@@ -292,6 +289,7 @@ async fn a_refusal_is_told_whatever_becomes_of_the_other_servers() {
         access: access(&servers.join(","), ("root", "wrong")),
         servers: servers.into(),
         layout: Arc::new(layout()),
+        leases: Arc::default(),
     };
     // Chance chooses whom it asks first.
     for _ in 0..12 {

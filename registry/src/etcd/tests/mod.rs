@@ -2,6 +2,7 @@
 
 mod faults;
 mod joint_ranges;
+mod leases;
 mod tls;
 mod too_large;
 
@@ -317,6 +318,7 @@ async fn of_several_servers_one_that_answers_is_found_in_time() {
         servers: servers.to_vec(),
         access: access(&servers.join(","), ("", "")),
         layout: Arc::new(layout()),
+        leases: Arc::default(),
     };
     let chosen = async { while etcd(&servers).open().await.is_err() {} };
     timeout(LIMIT, chosen).await.expect("the others choose a leader");
