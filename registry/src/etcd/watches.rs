@@ -215,13 +215,13 @@ impl OpenWatches {
     /// Hands an answer to its watch; says whether the server may keep that one.
     fn deliver(&mut self, answer: WatchResponse) -> bool {
         let id = answer.watch_id;
-        if answer.canceled && !self.by_id.contains_key(&id) {
-            // Newer servers refuse a watch without its number: whoever waits begins again.
-            self.by_id.retain(|_, (_, is_known)| *is_known);
-            return true;
-        }
         let Some((watch, is_known)) = self.by_id.get_mut(&id) else {
-            return false;
+            if answer.created && answer.canceled {
+                // Newer servers refuse a watch without its number: whoever waits begins again.
+                self.by_id.retain(|_, (_, is_known)| *is_known);
+            }
+            // What is canceled is not there any more: mostly it is we who asked for that.
+            return answer.canceled;
         };
         *is_known |= answer.created;
         let is_over = answer.canceled;
@@ -277,5 +277,12 @@ mod tests {
         open.deliver(WatchResponse { created: true, ..answer(1) });
         open.deliver(WatchResponse { created: true, canceled: true, ..answer(-1) });
         assert_eq!(open.by_id.keys().collect::<Vec<_>>(), [&1]);
+    }
+
+    #[test]
+    fn the_answer_to_a_cancel_ends_no_watch_that_is_about_to_begin() {
+        let (mut open, _watches) = open(&[2, 3]);
+        assert!(open.deliver(WatchResponse { canceled: true, ..answer(1) }), "it is gone already");
+        assert_eq!(open.by_id.len(), 2);
     }
 }
