@@ -356,11 +356,16 @@ impl PathWatches<'_> {
         }
     }
 
-    fn unset(&self, kind: WatchKind, path: &str) {
+    /// Has the server remove watches, by one order: as many as the names of a list find no place in the queue.
+    fn unset(&self, kind: WatchKind, paths: &[impl AsRef<str>]) {
+        let mut frames = BytesMut::new();
+        for path in paths {
+            frames.extend_from_slice(&message::remove_watch(kind, path.as_ref()));
+        }
         let (to, _) = oneshot::channel();
-        let frames = message::remove_watch(kind, path);
-        // If the queue is full, the watch tells one more change, which nobody hears.
-        let _ = self.client.orders.try_send(Order { frames, answers: AnswersTo::One(to) });
+        let answers = AnswersTo::All { left: paths.len(), came: Vec::new(), to };
+        // If the queue is full, the watches tell one more change, which nobody hears.
+        let _ = self.client.orders.try_send(Order { frames, answers });
     }
 
     /// Waits for changes and takes all that there are: the paths where they were.
@@ -382,9 +387,10 @@ impl Drop for PathWatches<'_> {
     fn drop(&mut self) {
         let watches = &self.client.state.watches;
         for (kind, _) in locked(&self.entered).each().into_iter().filter(|(_, is)| **is) {
-            watches.leave(kind, self.path, &self.watcher, || self.unset(kind, self.path));
+            watches.leave(kind, self.path, &self.watcher, || self.unset(kind, &[self.path]));
         }
-        watches.leave_children(self.path, &self.watcher, |path| self.unset(WatchKind::Value, path));
+        let unset = |paths: &[String]| self.unset(WatchKind::Value, paths);
+        watches.leave_children(self.path, &self.watcher, unset);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sessions with real servers, and with peers that are none.
 
 mod faults;
+mod orders;
 mod peers;
 mod sessions;
 mod tree;

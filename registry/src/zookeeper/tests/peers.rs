@@ -69,7 +69,7 @@ async fn a_stranger_at_the_port_is_told_from_a_server_that_is_not_ready() {
 }
 
 /// A session whose server is the returned stream.
-fn session(timeout: Duration) -> (Arc<ZooKeeperClient>, DuplexStream, Arc<SessionTicket>) {
+pub(super) fn session(timeout: Duration) -> (Arc<ZooKeeperClient>, DuplexStream, Arc<SessionTicket>) {
     let (ours, theirs) = duplex(1 << 20);
     let ticket = ticket(timeout);
     (Arc::new(ZooKeeperClient::start(ours, Arc::clone(&ticket))), theirs, ticket)
