@@ -1,6 +1,7 @@
 //! The operations of a session, as futures, and watches that end with whoever waits for them.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -84,6 +85,8 @@ impl ReadNames {
 pub(super) struct ZooKeeperClient {
     state: Arc<ConnectionState>,
     orders: mpsc::Sender<Order>,
+    /// Its drop is noticed at once, also behind orders that wait.
+    _held: oneshot::Sender<Infallible>,
 }
 
 impl ZooKeeperClient {
@@ -108,8 +111,9 @@ impl ZooKeeperClient {
         let end = watch::Sender::new(None);
         let (watches, is_handed_out) = (WatchTable::default(), AtomicBool::new(false));
         let state = Arc::new(ConnectionState { ticket, watches, is_handed_out, end });
-        tokio::spawn(drive(stream, Arc::clone(&state), queue));
-        Self { state, orders }
+        let (held, is_held) = oneshot::channel();
+        tokio::spawn(drive(stream, Arc::clone(&state), (queue, is_held)));
+        Self { state, orders, _held: held }
     }
 
     /// Somebody has it now: the session ends with the last handle.

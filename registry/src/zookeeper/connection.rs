@@ -2,6 +2,7 @@
 //! passes changes to the watches, and keeps the session alive.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -120,7 +121,7 @@ impl AnswersTo {
 pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     state: Arc<ConnectionState>,
-    mut orders: mpsc::Receiver<Order>,
+    (mut orders, mut held): (mpsc::Receiver<Order>, oneshot::Receiver<Infallible>),
 ) {
     let (read, write) = tokio::io::split(stream);
     let mut connection = Connection {
@@ -137,7 +138,7 @@ pub(super) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
         heard: Instant::now(),
         said: Instant::now(),
     };
-    let why = match connection.run(&mut orders).await {
+    let why = match connection.run(&mut orders, &mut held).await {
         Err(why) => why,
         Ok(()) if !state.is_handed_out.load(Ordering::Acquire) => {
             "the connection was given up".to_owned()
@@ -165,11 +166,15 @@ async fn write_some(
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Runs until nobody sends orders any more.
+    /// Runs until nobody sends orders any more; `held` tells that where no orders are taken.
     ///
     /// # Errors
     /// Why the connection is lost.
-    async fn run(&mut self, orders: &mut mpsc::Receiver<Order>) -> Result<(), String> {
+    async fn run(
+        &mut self,
+        orders: &mut mpsc::Receiver<Order>,
+        held: &mut oneshot::Receiver<Infallible>,
+    ) -> Result<(), String> {
         let timeout = self.state.ticket.timeout;
         let ping_every = (timeout / 3).min(PING_EVERY);
         let silence = (timeout * 2 / 3).min(SILENCE);
@@ -198,11 +203,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.ask(order);
                     }
                 }
+                _ = &mut *held, if !self.takes_orders() => return Ok(()),
                 () = sleep_until(ping_at.min(silent_at)) => {
                     if silent_at <= Instant::now() {
                         return Err(format!("the server has been silent for {silence:?}"));
                     }
-                    self.say(&message::plain(ZooKeeperOp::Ping, xid::PING));
+                    // What waits to be written is a sign of life as good.
+                    match has_outgoing {
+                        true => self.said = Instant::now(),
+                        false => self.say(&message::plain(ZooKeeperOp::Ping, xid::PING)),
+                    }
                 }
             }
         }
