@@ -86,7 +86,7 @@ impl Servers {
     /// that is gone on with [hands it out](ZooKeeperClient::hand_out).
     ///
     /// # Errors
-    /// None of them opens a session; or one refuses the credentials.
+    /// None of them opens a session; [`Error::refused`] if one refuses the credentials.
     ///
     /// # Cancel safety
     /// May be dropped at any time; the present session stays.
@@ -98,28 +98,35 @@ impl Servers {
         for address in &addresses {
             match self.open_at(address, ticket.as_ref()).await {
                 Ok(client) => return Ok(client),
-                Err(failure) if failure.is_refusal() => {
-                    let why = failure.show(address);
-                    return Err(Error::refused(format!("registry {registry}: {why}")));
-                }
-                Err(failure) => failed.push((address, failure)),
+                Err(failure) => failed.push((*address, failure)),
             }
         }
         // With the session that we bring, a server hangs up if its transactions are older than what
         // the session has seen, which stays so if its data is gone.
         let is_shut_out =
             |failure: &DialFailure| matches!(failure, DialFailure::Open(OpenFailure::Silent));
-        let shut_out = failed.iter().find(|(_, failure)| ticket.is_some() && is_shut_out(failure));
-        if let Some((address, _)) = shut_out
-            && let Ok(client) = self.open_at(address, None).await
-        {
-            return Ok(client);
+        let shut_out = failed.iter_mut().find(|(_, failure)| is_shut_out(failure));
+        if let Some((address, failure)) = shut_out.filter(|_| ticket.is_some()) {
+            match self.open_at(address, None).await {
+                Ok(client) => return Ok(client),
+                Err(without_ticket) => *failure = without_ticket,
+            }
         }
-        let shown: Vec<_> = failed.iter().take(NAMED).map(|(at, why)| why.show(at)).collect();
+        Err(self.error(registry, &failed))
+    }
+
+    /// What to tell of servers of which none opens a session.
+    fn error(&self, registry: &str, failed: &[(&str, DialFailure)]) -> Error {
+        let show = |(address, failure): &(&str, DialFailure)| failure.show(address);
+        // A refusal says more than that others do not answer.
+        if let Some(refused) = failed.iter().find(|(_, failure)| failure.is_refusal()) {
+            return Error::refused(format!("registry {registry}: {}", show(refused)));
+        }
+        let shown: Vec<_> = failed.iter().take(NAMED).map(show).collect();
         let more = failed.len().saturating_sub(NAMED);
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         let shown = shown.join("; ");
-        Err(Error::unreachable(format!("registry {registry}: {shown}{more}")))
+        Error::unreachable(format!("registry {registry}: {shown}{more}"))
     }
 
     /// Opens a session with one server; if that of `ticket` is over, a new one.

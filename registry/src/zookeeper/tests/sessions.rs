@@ -1,18 +1,20 @@
 //! To whom a session belongs: to those who registered with it, whatever others open, give up or are refused.
 
+use rpc_core::Error;
 use servers::ZooKeeperServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::faults::{ADDRESS, instance, owners, registry};
 use super::peers::{answer, heard, welcome, xid_of};
 use super::{LIMIT, tree};
+use crate::RegistryParams;
 use crate::backend::{Backend, Demand};
 use crate::check::CheckResult;
 use crate::zookeeper::ZooKeeper;
 use crate::zookeeper::address::ZooKeeperAddress;
-use crate::RegistryParams;
 
 fn backend(url: &str) -> ZooKeeper {
     ZooKeeper(ZooKeeperAddress::read(&RegistryParams::new(url)).unwrap())
@@ -72,5 +74,47 @@ async fn a_session_is_not_closed_before_somebody_has_it() {
         let mut last = Vec::new();
         timeout(LIMIT, stream.read_to_end(&mut last)).await.unwrap().unwrap();
         assert_eq!(last, [0; 0], "it hangs up without a word");
+    }
+}
+
+/// Says welcome to everybody, and answers credentials with this code and reads with that there is no node.
+async fn serve(listener: TcpListener, of_credentials: i32) {
+    loop {
+        let (mut stream, _) = welcomed(&listener).await;
+        let mut length = [0; 4];
+        while stream.read_exact(&mut length).await.is_ok() {
+            let mut frame = vec![0; u32::from_be_bytes(length).try_into().unwrap()];
+            stream.read_exact(&mut frame).await.unwrap();
+            let code = if xid_of(&frame) == -4 { of_credentials } else { -101 };
+            stream.write_all(&answer(xid_of(&frame), code, &[])).await.unwrap();
+            if code != of_credentials {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_one_server_is_told_only_where_no_other_opens_a_session() {
+    let mut serving = JoinSet::new();
+    let mut servers = Vec::new();
+    for of_credentials in [-115, 0] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        servers.push(listener.local_addr().unwrap().to_string());
+        serving.spawn(serve(listener, of_credentials));
+    }
+    let open = async |servers: &[String]| {
+        let zookeeper = backend(&format!("zookeeper://ann:s3cret@{}", servers.join(",")));
+        zookeeper.connect(&Demand::default()).await.map(drop)
+    };
+    // Chance chooses whom it asks first.
+    for _ in 0..12 {
+        let opened: Result<(), Error> = open(&servers).await;
+        assert_eq!(opened.map_err(|error| error.to_string()), Ok(()));
+    }
+    servers[1] = format!("127.0.0.1:{}", servers::free_ports::<1>()[0]);
+    for _ in 0..12 {
+        let error = open(&servers).await.unwrap_err();
+        assert!(error.is_refused() && error.to_string().contains("our credentials"), "{error}");
     }
 }
