@@ -233,13 +233,15 @@ impl ZooKeeperClient {
         }
     }
 
+    /// Puts a value in the place of the one with this version; returns what is known of the node then.
     pub(super) async fn set(
         &self,
         path: &str,
         value: &[u8],
         version: i32,
-    ) -> Result<(), OpFailure> {
-        self.request(message::set_data(path, value, version)).await.map(drop)
+    ) -> Result<NodeStat, OpFailure> {
+        let body = self.request(message::set_data(path, value, version)).await?;
+        Ok(message::stat_alone(body)?)
     }
 
     pub(super) async fn delete(&self, path: &str, version: i32) -> Result<(), OpFailure> {

@@ -89,7 +89,11 @@ impl ZooKeeperTree {
             let done = match self.client.get(path).await? {
                 Some((present, stat)) if stat.owner == ours && *present == *value => return Ok(()),
                 Some((_, stat)) if stat.owner == ours => {
-                    self.client.set(path, value, ANY_VERSION).await
+                    match self.client.set(path, value, stat.version).await {
+                        // Another session has taken it over meanwhile; a new node may have the same version.
+                        Ok(stat) if stat.owner != ours => Err(ServerCode::BadVersion.into()),
+                        done => done.map(drop),
+                    }
                 }
                 Some(_) => self.client.replace(self.node(path, value, true)).await,
                 None => self.create(self.node(path, value, true)).await,
@@ -122,7 +126,7 @@ impl ZooKeeperTree {
         match self.client.delete(path, ANY_VERSION).await {
             Err(failure) if failure.code() == Some(ServerCode::NoNode) => Ok(()),
             Err(failure) if failure.code() == Some(ServerCode::NotEmpty) => {
-                self.client.set(path, &[], ANY_VERSION).await
+                self.client.set(path, &[], ANY_VERSION).await.map(drop)
             }
             done => done,
         }
@@ -140,7 +144,9 @@ impl ZooKeeperTree {
                 return Ok(());
             };
             let done = match present {
-                Some((_, stat)) => self.client.set(path, &value, stat.version).await,
+                Some((_, stat)) => {
+                    self.client.set(path, &value, stat.version).await.map(drop)
+                }
                 None => self.create(self.node(path, &value, false)).await,
             };
             match done {
