@@ -45,7 +45,7 @@ use crate::{Diagnosis, Registry, RegistryParams, supervise};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// The registry `zookeeper://[user:password@]host[:port][,host[:port]…][/chroot]`: providers and
-/// consumers in Dubbo's layout on ZooKeeper 3.4 or later, where Java and Go find them too.
+/// consumers in Dubbo's layout on ZooKeeper 3.5 or later, where Java and Go find them too.
 ///
 /// The port is 2181 unless the address has one; all nodes are under `chroot`. With user and password
 /// (or `user:password` as [`RegistryParams::token`]) the nodes that this process makes can be touched
