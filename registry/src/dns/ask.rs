@@ -50,6 +50,8 @@ pub(super) struct Asker {
     /// Absent until it is needed, and after a failure: then what the system says of its name servers is
     /// read again.
     resolver: Option<DnsResolver>,
+    /// The full form of the name that was answered last.
+    form: Option<Name>,
     last: LastAddresses,
 }
 
@@ -57,6 +59,7 @@ pub(super) struct Asker {
 struct Round<'a> {
     settings: &'a DnsSettings,
     resolver: &'a DnsResolver,
+    form: Option<&'a Name>,
     last: &'a LastAddresses,
 }
 
@@ -84,7 +87,7 @@ impl Addresses {
 
 impl Asker {
     pub(super) fn new(settings: Arc<DnsSettings>) -> Self {
-        Self { settings, resolver: None, last: LastAddresses::new() }
+        Self { settings, resolver: None, form: None, last: LastAddresses::new() }
     }
 
     /// One that begins with this resolver.
@@ -99,13 +102,14 @@ impl Asker {
             Some(resolver) => resolver,
             None => self.open().await.map_err(|why| self.failed(&why))?,
         };
-        let round = Round { settings: &self.settings, resolver: &resolver, last: &self.last };
+        let form = self.form.as_ref();
+        let round = Round { settings: &self.settings, resolver: &resolver, form, last: &self.last };
         let answered = timeout(LOOK_UP_LIMIT, round.ask()).await;
         let answered = answered.unwrap_or_else(|_| Err(NoAnswer::silent()));
-        let list = answered.map_err(|missing| self.failed(&missing.text(&self.settings)))?;
+        let (form, list) = answered.map_err(|missing| self.failed(&missing.text(&self.settings)))?;
         let DnsSettings { min_ttl, max_ttl, .. } = *self.settings;
         let ttl = if list.is_partial { min_ttl } else { Duration::from_secs(list.ttl.into()) };
-        (self.resolver, self.last) = (Some(resolver), list.addresses);
+        (self.resolver, self.form, self.last) = (Some(resolver), Some(form), list.addresses);
         Ok(DnsAnswer { weights: list.weights, ask_again: ttl.clamp(min_ttl, max_ttl) })
     }
 
@@ -123,9 +127,10 @@ impl Asker {
 // === impl Round ===
 
 impl Round<'_> {
-    /// The answer of the first full form of the name that has one. One that nobody can say anything
-    /// about is the last: a later one could be another name that happens to exist.
-    async fn ask(&self) -> Result<List, NoAnswer> {
+    /// The first full form of the name that has an answer, and that answer. One that nobody can say anything
+    /// about is the last, and so is the one that was answered before, also while it is empty: a later one could
+    /// be another name that happens to exist.
+    async fn ask(&self) -> Result<(Name, List), NoAnswer> {
         let mut missing = NoAnswer::NoName;
         for name in &self.resolver.names {
             let asked = match self.settings.records {
@@ -135,7 +140,11 @@ impl Round<'_> {
             match asked {
                 Err(NoAnswer::NoName) => {}
                 Err(none @ (NoAnswer::NoRecords | NoAnswer::NoTargets)) => missing = none,
-                other => return other,
+                Err(other) => return Err(other),
+                Ok(list) => return Ok((name.clone(), list)),
+            }
+            if self.form == Some(name) {
+                break;
             }
         }
         Err(missing)

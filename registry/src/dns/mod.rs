@@ -14,7 +14,8 @@
 //!
 //! **A failed or empty answer** changes nothing: the last list stays, is reported as not confirmed, and
 //! the log says so once; the name is asked for again with pauses that grow to `min-ttl`, at most to 4 s.
-//! That a name does not exist is no other answer than that. If only one kind of address fails, or one
+//! That a name does not exist is no other answer than that; where the name is completed by a search list, no later
+//! domain takes the place of the one that was answered before. If only one kind of address fails, or one
 //! target of SRV records, its last addresses stay in the list.
 //!
 //! **SRV records** count with the lowest priority number that has addresses; the others are not used.

@@ -72,6 +72,33 @@ async fn the_first_full_form_of_a_name_that_has_records_counts() {
 }
 
 #[tokio::test]
+async fn a_form_that_was_answered_and_becomes_empty_is_not_left_for_a_later_one() {
+    let Some(server) = Dnsmasq::start("local=/test/\nhost-record=b.test,10.0.0.2") else { return };
+    server.set(&[("10.0.0.1", "a.test")]);
+    let mut asker = asker_of(&server, &["gone.test.", "a.test.", "b.test."]);
+    let mut seen = Vec::new();
+    // The server takes note of what is set in its own time.
+    let filling = async {
+        while seen.last().is_none_or(|at| at != "10.0.0.1:1") {
+            asker = asker_of(&server, &["gone.test.", "a.test.", "b.test."]);
+            seen = listed(asker.ask().await).into_iter().map(|(at, _)| at).collect();
+        }
+    };
+    timeout(LIMIT, filling).await.expect("it is not listed");
+    server.set(&[]);
+    let emptying = async {
+        loop {
+            match asker.ask().await {
+                Ok(answer) => assert_eq!(listed(Ok(answer)), [("10.0.0.1:1".to_owned(), 100)]),
+                Err(error) => return error.to_string(),
+            }
+        }
+    };
+    let error = timeout(LIMIT, emptying).await.expect("it stays");
+    assert!(error.contains("does not exist"), "{error}");
+}
+
+#[tokio::test]
 async fn an_answer_stands_as_long_as_the_first_of_its_records() {
     let Some(server) = Dnsmasq::start(
         "host-record=long.test,10.0.0.1,50\nhost-record=short.test,10.0.0.2,20\n\
