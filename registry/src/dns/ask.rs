@@ -13,11 +13,12 @@ use futures_util::{StreamExt as _, stream};
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use rpc_core::Error;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
 
 use super::resolver::{DnsResolver, NoAnswer};
 use super::settings::{DnsSettings, Family, RecordKind};
+use crate::off_thread::joined;
 
 /// The limit of all questions that make one list.
 pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
@@ -50,6 +51,8 @@ pub(super) struct Asker {
     /// Absent until it is needed, and after a failure: then what the system says of its name servers is
     /// read again.
     resolver: Option<DnsResolver>,
+    /// What is being read for the next one: a disk that hangs is not asked by more and more threads.
+    opening: Option<JoinHandle<Result<DnsResolver, String>>>,
     /// The full form of the name that was answered last.
     form: Option<Name>,
     last: LastAddresses,
@@ -87,7 +90,8 @@ impl Addresses {
 
 impl Asker {
     pub(super) fn new(settings: Arc<DnsSettings>) -> Self {
-        Self { settings, resolver: None, form: None, last: LastAddresses::new() }
+        let last = LastAddresses::new();
+        Self { settings, resolver: None, opening: None, form: None, last }
     }
 
     /// One that begins with this resolver.
@@ -98,25 +102,36 @@ impl Asker {
 
     /// The providers now, at least one.
     pub(super) async fn ask(&mut self) -> Result<DnsAnswer, Error> {
+        let until = Instant::now() + LOOK_UP_LIMIT;
         let resolver = match self.resolver.take() {
             Some(resolver) => resolver,
-            None => self.open().await.map_err(|why| self.failed(&why))?,
+            None => self.open(until).await.map_err(|why| self.failed(&why))?,
         };
         let form = self.form.as_ref();
         let round = Round { settings: &self.settings, resolver: &resolver, form, last: &self.last };
-        let answered = timeout(LOOK_UP_LIMIT, round.ask()).await;
+        let answered = timeout_at(until, round.ask()).await;
         let answered = answered.unwrap_or_else(|_| Err(NoAnswer::silent()));
-        let (form, list) = answered.map_err(|missing| self.failed(&missing.text(&self.settings)))?;
+        let (form, list) =
+            answered.map_err(|missing| self.failed(&missing.text(&self.settings)))?;
         let DnsSettings { min_ttl, max_ttl, .. } = *self.settings;
         let ttl = if list.is_partial { min_ttl } else { Duration::from_secs(list.ttl.into()) };
         (self.resolver, self.form, self.last) = (Some(resolver), Some(form), list.addresses);
         Ok(DnsAnswer { weights: list.weights, ask_again: ttl.clamp(min_ttl, max_ttl) })
     }
 
-    async fn open(&self) -> Result<DnsResolver, String> {
-        let settings = Arc::clone(&self.settings);
-        let opened = spawn_blocking(move || DnsResolver::open(&settings)).await;
-        opened.unwrap_or_else(|error| Err(error.to_string()))
+    async fn open(&mut self, until: Instant) -> Result<DnsResolver, String> {
+        let settings = &self.settings;
+        let opening = self.opening.get_or_insert_with(|| {
+            let settings = Arc::clone(settings);
+            spawn_blocking(move || DnsResolver::open(&settings))
+        });
+        let Ok(opened) = timeout_at(until, opening).await else {
+            return Err(format!(
+                "the name servers of this machine are not read within {LOOK_UP_LIMIT:?}, check its disk"
+            ));
+        };
+        self.opening = None;
+        joined(opened).unwrap_or_else(|closed| Err(closed.to_string()))
     }
 
     fn failed(&self, why: &str) -> Error {

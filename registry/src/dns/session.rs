@@ -13,7 +13,7 @@ use rpc_core::{Error, Instance, ServiceKey};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::ask::{Asker, DnsAnswer};
+use super::ask::{Asker, DnsAnswer, LOOK_UP_LIMIT};
 use super::settings::DnsSettings;
 use crate::Pace;
 use crate::backend::{Listing, Session, Updates};
@@ -23,29 +23,44 @@ use crate::recover::RetryPause;
 /// The shortest time between two warnings that a name is not answered.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// How much later than it may an answer may come on a machine that is busy.
+const SLACK: Duration = Duration::from_secs(1);
+
 /// A name, and what was answered last.
 #[derive(Debug)]
 pub(super) struct DnsSession {
     settings: Arc<DnsSettings>,
     has_told: Arc<AtomicBool>,
-    answer: watch::Sender<Option<Result<DnsAnswer, Error>>>,
+    last: watch::Sender<Option<LastAnswer>>,
+}
+
+/// What was answered last.
+#[derive(Debug, Clone)]
+struct LastAnswer {
+    outcome: Result<Arc<DnsAnswer>, Error>,
+    /// By when there is the next, if all is well with whoever asks.
+    next_by: Instant,
 }
 
 impl DnsSession {
     /// `has_told` is whether the log says that it takes no registrations.
     pub(super) fn new(settings: Arc<DnsSettings>, has_told: Arc<AtomicBool>) -> Self {
-        Self { settings, has_told, answer: watch::Sender::new(None) }
+        Self { settings, has_told, last: watch::Sender::new(None) }
     }
 
-    /// Reads the last answer, waiting for the first.
-    async fn answered<T>(&self, read: impl Fn(&DnsAnswer) -> T) -> Result<T, Error> {
-        let mut answers = self.answer.subscribe();
+    /// The last answer, waiting for the first; none that is overdue.
+    async fn answered(&self) -> Result<Arc<DnsAnswer>, Error> {
+        let mut answers = self.last.subscribe();
         let known = answers.wait_for(Option::is_some).await;
-        match known.ok().as_deref() {
-            Some(Some(Ok(answer))) => Ok(read(answer)),
-            Some(Some(Err(error))) => Err(error.clone()),
-            Some(None) | None => Err(Error::closed("the session ended")),
+        let known = known.ok().and_then(|known| known.clone());
+        let LastAnswer { outcome, next_by } =
+            known.ok_or_else(|| Error::closed("the session ended"))?;
+        if outcome.is_ok() && next_by < Instant::now() {
+            let (registry, late) = (&self.settings.address, next_by.elapsed());
+            let why = format!("registry {registry}: what was answered last is {late:.0?} too old");
+            return Err(Error::unreachable(why));
         }
+        outcome
     }
 
     fn listing(&self, service: &ServiceKey, answer: &DnsAnswer) -> Listing {
@@ -81,12 +96,14 @@ impl Session for DnsSession {
     }
 
     async fn watch(&self, service: &ServiceKey, updates: &Updates) -> Result<(), Error> {
-        let mut answers = self.answer.subscribe();
+        let mut answers = self.last.subscribe();
         answers.mark_changed();
         while answers.changed().await.is_ok() {
-            match &*answers.borrow_and_update() {
-                Some(Ok(answer)) => updates.put(self.listing(service, answer)),
-                Some(Err(error)) => updates.doubt(error.clone()),
+            // Taken out: whoever is told of a list is told while the channel is open to others.
+            let outcome = answers.borrow_and_update().as_ref().map(|last| last.outcome.clone());
+            match outcome {
+                Some(Ok(answer)) => updates.put(self.listing(service, &answer)),
+                Some(Err(error)) => updates.doubt(error),
                 None => {}
             }
         }
@@ -95,21 +112,22 @@ impl Session for DnsSession {
 
     /// The list as it was answered last, which is not older than its records may be.
     async fn fetch(&self, service: &ServiceKey) -> Result<Listing, Error> {
-        self.answered(|answer| self.listing(service, answer)).await
+        let answer = self.answered().await?;
+        Ok(self.listing(service, &answer))
     }
 
     /// None, because DNS knows addresses alone; but that is only so if the name is answered.
     async fn services(&self) -> Result<Vec<ServiceKey>, Error> {
-        self.answered(|_| Vec::new()).await
+        self.answered().await.map(|_| Vec::new())
     }
 
     async fn survey(&self) -> Result<Vec<Diagnosis>, Error> {
         let settings = &self.settings;
-        let listed = |answer: &DnsAnswer| {
+        let listed = |answer: Arc<DnsAnswer>| {
             let addresses: Vec<String> = answer.weights.keys().map(SocketAddr::to_string).collect();
             format!("{} of {}: {}", settings.kinds(), settings.asked(), addresses.join(", "))
         };
-        Ok(vec![match self.answered(listed).await {
+        Ok(vec![match self.answered().await.map(listed) {
             Ok(seen) => Diagnosis::ok("layout", &settings.name, seen),
             Err(error) => {
                 let remedy = "see whether the name has these records (`dig NAME`), and whether \
@@ -127,9 +145,9 @@ impl Session for DnsSession {
         let mut asker = Asker::new(Arc::clone(&self.settings));
         let mut told = Told::default();
         loop {
-            let answer = asker.ask().await;
-            told.tell(&self.settings.address, &answer);
-            let pause = match &answer {
+            let outcome = asker.ask().await.map(Arc::new);
+            told.tell(&self.settings.address, &outcome);
+            let pause = match &outcome {
                 Ok(answer) => {
                     pauses.reset();
                     // Later by up to a tenth, so that those who began together do not ask together.
@@ -137,7 +155,8 @@ impl Session for DnsSession {
                 }
                 Err(_) => pauses.pause(),
             };
-            self.answer.send_replace(Some(answer));
+            let next_by = Instant::now() + pause + LOOK_UP_LIMIT + SLACK;
+            self.last.send_replace(Some(LastAnswer { outcome, next_by }));
             sleep(pause).await;
         }
     }
@@ -153,7 +172,7 @@ struct Told {
 
 impl Told {
     /// Logs the begin of an outage and its end; of outages that come fast, the first alone.
-    fn tell(&mut self, registry: &str, answer: &Result<DnsAnswer, Error>) {
+    fn tell(&mut self, registry: &str, answer: &Result<Arc<DnsAnswer>, Error>) {
         match answer {
             Err(_) if self.is_told => {}
             Err(error) if self.last.is_some_and(|last| last.elapsed() < TOLD_EVERY) => {
@@ -172,5 +191,31 @@ impl Told {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::RegistryUrl;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_overdue_confirms_nothing() {
+        let url = RegistryUrl::parse("dns://shop.test:1").unwrap();
+        let settings = Arc::new(DnsSettings::read(&url).unwrap());
+        let session = DnsSession::new(settings, Arc::default());
+        let ask_again = Duration::from_secs(5);
+        let outcome = Ok(Arc::new(DnsAnswer { weights: BTreeMap::new(), ask_again }));
+        let next_by = Instant::now() + ask_again;
+        session.last.send_replace(Some(LastAnswer { outcome, next_by }));
+        let service = ServiceKey::new("shop.Stock");
+        session.fetch(&service).await.unwrap();
+        advance(ask_again * 2).await;
+        let error = session.fetch(&service).await.unwrap_err().to_string();
+        assert!(error.contains("what was answered last is 5s too old"), "{error}");
     }
 }

@@ -2,14 +2,16 @@
 //! `registry/tests/dns.rs`.
 
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::poll;
 use hickory_resolver::proto::rr::Name;
 use rpc_core::Error;
 use servers::Dnsmasq;
-use tokio::time::timeout;
+use tokio::time::{advance, timeout};
 
-use super::ask::{Asker, DnsAnswer};
+use super::ask::{Asker, DnsAnswer, LOOK_UP_LIMIT};
 use super::resolver::DnsResolver;
 use super::settings::DnsSettings;
 use crate::RegistryUrl;
@@ -96,6 +98,27 @@ async fn a_form_that_was_answered_and_becomes_empty_is_not_left_for_a_later_one(
     };
     let error = timeout(LIMIT, emptying).await.expect("it stays");
     assert!(error.contains("does not exist"), "{error}");
+}
+
+#[test]
+fn name_servers_of_the_machine_that_are_not_read_in_time_are_an_answer_that_failed() {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().start_paused(true).max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        // All threads that may wait for the disk do.
+        let busy = tokio::task::spawn_blocking(move || wait.recv());
+        let url = RegistryUrl::parse("dns://shop.test:1").unwrap();
+        let mut asker = Asker::new(Arc::new(DnsSettings::read(&url).unwrap()));
+        let mut asking = Box::pin(asker.ask());
+        assert!(poll!(&mut asking).is_pending());
+        advance(LOOK_UP_LIMIT + Duration::from_millis(1)).await;
+        let Poll::Ready(answer) = poll!(&mut asking) else { panic!("it waits on") };
+        let error = answer.unwrap_err().to_string();
+        assert!(error.contains("are not read"), "{error}");
+        drop(done);
+        let _ = busy.await;
+    });
 }
 
 #[tokio::test]
