@@ -117,7 +117,8 @@ impl Servers {
 
     /// What to tell of servers of which none opens a session.
     fn error(&self, registry: &str, failed: &[(&str, DialFailure)]) -> Error {
-        let show = |(address, failure): &(&str, DialFailure)| failure.show(address);
+        let has_tls = self.tls.is_some();
+        let show = |(address, failure): &(&str, DialFailure)| failure.show(address, has_tls);
         // A refusal says more than that others do not answer.
         if let Some(refused) = failed.iter().find(|(_, failure)| failure.is_refusal()) {
             return Error::refused(format!("registry {registry}: {}", show(refused)));
@@ -174,8 +175,8 @@ impl DialFailure {
         }
     }
 
-    /// What went wrong at `address` and what helps.
-    fn show(&self, address: &str) -> String {
+    /// What went wrong at `address`, to which we speak TLS or not, and what helps.
+    fn show(&self, address: &str, has_tls: bool) -> String {
         match self {
             Self::Connect(ConnectFailure::Tcp(error)) => unreached(address, error),
             Self::Connect(ConnectFailure::Tls(TlsFailure::Ours(why) | TlsFailure::Theirs(why)))
@@ -183,10 +184,13 @@ impl DialFailure {
             Self::TooSlow => format!(
                 "{address} does not answer in time: it is overloaded, or not ZooKeeper, check the port"
             ),
-            Self::Open(OpenFailure::Silent) => format!(
-                "{address} hung up without an answer: it is starting or cut off from its ensemble, \
-                 expects TLS (tls=true), or is not ZooKeeper, check the port"
-            ),
+            Self::Open(OpenFailure::Silent) => {
+                let tls = if has_tls { "" } else { " expects TLS (tls=true)," };
+                format!(
+                    "{address} hung up without an answer: it is starting or cut off from its ensemble,{tls} \
+                     or is not ZooKeeper, check the port"
+                )
+            }
             Self::Open(OpenFailure::Foreign) => {
                 format!("what answers at {address} is not ZooKeeper, check the port")
             }
@@ -201,5 +205,17 @@ impl DialFailure {
                 format!("the connection to {address} broke: {error}")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_no_remedy_where_it_is_spoken() {
+        let silent = |has_tls| DialFailure::Open(OpenFailure::Silent).show("a:2181", has_tls);
+        assert!(silent(false).contains("expects TLS (tls=true)"), "{}", silent(false));
+        assert!(!silent(true).contains("TLS"), "{}", silent(true));
     }
 }

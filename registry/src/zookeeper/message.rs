@@ -1,5 +1,7 @@
 //! What is said to a ZooKeeper server and what it answers: the few operations that a registry needs.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 
 use super::jute::{JuteReader, JuteWriter, NotJute};
@@ -67,6 +69,54 @@ impl ServerCode {
             -115 | -124 => Some(Self::AuthFailed),
             other => Some(Self::Other(other)),
         }
+    }
+
+    /// What it says, by its name at ZooKeeper, and what helps.
+    pub(super) fn told(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NoNode => "the node or one above it has gone (NONODE): see who removes nodes there",
+            Self::NoAuth => "no permission (NOAUTH): check user and password, and who made the node",
+            Self::BadVersion => "others change it all the time (BADVERSION): see who writes there",
+            Self::NodeExists => "others make it all the time (NODEEXISTS): see who writes there",
+            Self::NotEmpty => "there are nodes below it (NOTEMPTY): remove them",
+            Self::AuthFailed => "our credentials are refused (AUTHFAILED): check user and password",
+            Self::Other(-1) => "the server failed (SYSTEMERROR): see its log",
+            Self::Other(-5) => "the server does not understand it (MARSHALLINGERROR): see its log",
+            Self::Other(-6) => {
+                "the server knows no such request (UNIMPLEMENTED): take ZooKeeper 3.5 or newer"
+            }
+            Self::Other(-7) => {
+                "the ensemble takes too long (OPERATIONTIMEOUT): see whether most of its servers run"
+            }
+            Self::Other(-8) => {
+                "the server takes no such path (BADARGUMENTS): correct the chroot, the group or the name"
+            }
+            Self::Other(-108) => {
+                "the node above it ends with a session (NOCHILDRENFOREPHEMERALS): remove that one"
+            }
+            Self::Other(-112) => "the session has expired (SESSIONEXPIRED): it is opened again",
+            Self::Other(-114) => {
+                "the server knows no login of ours (INVALIDACL): leave out user and password, or have \
+                 it know digest logins"
+            }
+            Self::Other(-118) => {
+                "the session goes on at another server (SESSIONMOVED): it is opened again"
+            }
+            Self::Other(-119) => {
+                "the server only lets read (NOTREADONLY): see whether most of its ensemble run"
+            }
+            Self::Other(-120) => {
+                "the session is local to its server (EPHEMERALONLOCALSESSION): set \
+                 localSessionsUpgradingEnabled there"
+            }
+            Self::Other(-125) => {
+                "a quota is used up (QUOTAEXCEEDED): raise it with setquota, or register less"
+            }
+            Self::Other(-127) => "the server is overloaded (THROTTLEDOP): see its log and its load",
+            Self::Other(code) => {
+                return format!("the server answers with the code {code}: see its log").into();
+            }
+        })
     }
 }
 

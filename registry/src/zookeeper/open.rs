@@ -36,6 +36,19 @@ pub(super) enum OpenFailure {
     Broken(String),
 }
 
+impl From<io::Error> for OpenFailure {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+        if let Some(why) = tls::refusal(&error) {
+            return Self::Unwanted(why);
+        }
+        match error.kind() {
+            UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => Self::Silent,
+            _ => Self::Broken(error.to_string()),
+        }
+    }
+}
+
 impl From<NotJute> for OpenFailure {
     fn from(_: NotJute) -> Self {
         Self::Foreign
@@ -105,21 +118,13 @@ fn hello(wish: &SessionWish, ticket: Option<&Arc<SessionTicket>>) -> BytesMut {
 }
 
 async fn send<S: AsyncWrite + Unpin>(stream: &mut S, frame: BytesMut) -> Result<(), OpenFailure> {
-    let sent = async {
-        stream.write_all(&frame).await?;
-        stream.flush().await
-    };
-    sent.await.map_err(|error: io::Error| match tls::refusal(&error) {
-        Some(why) => OpenFailure::Unwanted(why),
-        None => OpenFailure::Broken(error.to_string()),
-    })
+    stream.write_all(&frame).await?;
+    Ok(stream.flush().await?)
 }
 
 /// A whole frame; nothing follows it, because the server only answers.
 async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Bytes, OpenFailure> {
-    let silent =
-        |error: io::Error| tls::refusal(&error).map_or(OpenFailure::Silent, OpenFailure::Unwanted);
-    let length = stream.read_u32().await.map_err(silent)?;
+    let length = stream.read_u32().await?;
     // An alert, or another record of TLS.
     if let [0x15 | 0x16, 3, ..] = length.to_be_bytes() {
         return Err(OpenFailure::Tls);
@@ -130,6 +135,6 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Bytes, OpenFail
         return Err(OpenFailure::Foreign);
     }
     let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.map_err(silent)?;
+    stream.read_exact(&mut body).await?;
     Ok(body.into())
 }

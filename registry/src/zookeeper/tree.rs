@@ -144,9 +144,7 @@ impl ZooKeeperTree {
                 return Ok(());
             };
             let done = match present {
-                Some((_, stat)) => {
-                    self.client.set(path, &value, stat.version).await.map(drop)
-                }
+                Some((_, stat)) => self.client.set(path, &value, stat.version).await.map(drop),
                 None => self.create(self.node(path, &value, false)).await,
             };
             match done {
@@ -268,7 +266,7 @@ impl ZooKeeperTree {
                 ));
             }
             OpFailure::Request(RequestFailure::Code(code)) => {
-                format!("{path}: the server answers {code:?}, another program may write there too")
+                format!("{path}: {}", code.told())
             }
             OpFailure::Request(RequestFailure::TooLong(bytes)) => format!(
                 "{path}: the answer has {bytes} bytes and may have {MAX_ANSWER}: \

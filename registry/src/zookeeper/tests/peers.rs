@@ -1,6 +1,7 @@
 //! What a session does with peers that no real server is: strangers, liars, and those that fall silent.
 //! Time is paused.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,13 @@ async fn a_stranger_at_the_port_is_told_from_a_server_that_is_not_ready() {
     let alert: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
     assert_eq!(opened(&[alert]).await.unwrap_err(), OpenFailure::Tls);
     assert_eq!(opened(&[]).await.unwrap_err(), OpenFailure::Silent);
+    for (kind, expected) in [
+        (io::ErrorKind::ConnectionReset, OpenFailure::Silent),
+        // Which is what TLS says of a record that is none.
+        (io::ErrorKind::InvalidData, OpenFailure::Broken("why".to_owned())),
+    ] {
+        assert_eq!(OpenFailure::from(io::Error::new(kind, "why")), expected);
+    }
     assert_eq!(opened(&[&welcome(0, 0)]).await.unwrap_err(), OpenFailure::Expired);
     let refused = opened(&[&welcome(7, 4000), &answer(-4, -115, &[])]).await;
     assert_eq!(refused.unwrap_err(), OpenFailure::Refused);
@@ -69,7 +77,9 @@ async fn a_stranger_at_the_port_is_told_from_a_server_that_is_not_ready() {
 }
 
 /// A session whose server is the returned stream.
-pub(super) fn session(timeout: Duration) -> (Arc<ZooKeeperClient>, DuplexStream, Arc<SessionTicket>) {
+pub(super) fn session(
+    timeout: Duration,
+) -> (Arc<ZooKeeperClient>, DuplexStream, Arc<SessionTicket>) {
     let (ours, theirs) = duplex(1 << 20);
     let ticket = ticket(timeout);
     (Arc::new(ZooKeeperClient::start(ours, Arc::clone(&ticket))), theirs, ticket)
