@@ -81,7 +81,9 @@ impl JointRanges {
 
 impl Drop for LeaderGuard<'_> {
     fn drop(&mut self) {
-        locked(&self.0.0).clear();
+        // Who waits is woken by the drop, without the lock.
+        let waiting = mem::take(&mut *locked(&self.0.0));
+        drop(waiting);
     }
 }
 

@@ -4,6 +4,7 @@
 //! watches that follow; the older one ends with the last of its own.
 
 use std::collections::{HashMap, VecDeque};
+use std::mem;
 use std::sync::{Arc, Mutex, Weak};
 
 use http::HeaderValue;
@@ -132,7 +133,8 @@ impl EtcdWatch {
 
 impl Drop for EtcdWatch {
     fn drop(&mut self) {
-        if locked(&self.stream.open).by_id.remove(&self.id).is_some() {
+        let ours = locked(&self.stream.open).by_id.remove(&self.id);
+        if ours.is_some() {
             // Without room the server is told when it sends something for that number.
             self.stream.requests.try_send(&cancel(self.id));
         }
@@ -160,22 +162,25 @@ impl WatchAnswers {
             self.news.notified().await;
         }
     }
-}
 
-// === impl AnswerSender ===
-
-impl AnswerSender {
     /// Has the answer wait, if there is room.
-    fn send(&self, answer: WatchResponse) -> bool {
-        let mut waiting = locked(&self.0.waiting);
-        let has_room = waiting.answers.len() < QUEUE;
+    fn put(&self, answer: WatchResponse) -> bool {
+        let has_room = {
+            let mut waiting = locked(&self.waiting);
+            let has_room = waiting.answers.len() < QUEUE;
+            if has_room {
+                waiting.answers.push_back(answer);
+            }
+            has_room
+        };
         if has_room {
-            waiting.answers.push_back(answer);
-            self.0.news.notify_one();
+            self.news.notify_one();
         }
         has_room
     }
 }
+
+// === impl AnswerSender ===
 
 impl Drop for AnswerSender {
     fn drop(&mut self) {
@@ -199,47 +204,66 @@ async fn read(
                 return;
             };
             let id = answer.watch_id;
-            if !locked(&stream.open).deliver(answer) {
+            if !deliver(&stream.open, answer) {
                 stream.requests.try_send(&cancel(id));
             }
         }
     }
     if let Some(stream) = stream.upgrade() {
-        let mut open = locked(&stream.open);
-        open.is_over = true;
-        open.by_id.clear();
+        let ended = {
+            let mut open = locked(&stream.open);
+            open.is_over = true;
+            mem::take(&mut open.by_id)
+        };
+        drop(ended);
     }
 }
 
-impl OpenWatches {
-    /// Hands an answer to its watch; says whether the server may keep that one.
-    fn deliver(&mut self, answer: WatchResponse) -> bool {
-        let id = answer.watch_id;
-        let Some((watch, is_known)) = self.by_id.get_mut(&id) else {
-            if answer.created && answer.canceled {
-                // Newer servers refuse a watch without its number: whoever waits begins again.
-                self.by_id.retain(|_, (_, is_known)| *is_known);
-            }
-            // What is canceled is not there any more: mostly it is we who asked for that.
-            return answer.canceled;
-        };
-        *is_known |= answer.created;
-        let is_over = answer.canceled;
-        let is_taken = watch.send(answer);
-        if is_over || !is_taken {
-            self.by_id.remove(&id);
+/// Hands an answer to its watch; says whether the server may keep that one. Whoever is woken finds the watches unlocked.
+fn deliver(open: &Mutex<OpenWatches>, answer: WatchResponse) -> bool {
+    let (id, is_over) = (answer.watch_id, answer.canceled);
+    let watch = locked(open).note(&answer);
+    let Some(watch) = watch else {
+        if is_over && answer.created {
+            // Newer servers refuse a watch without its number: whoever waits begins again.
+            let refused = locked(open).take_unknown();
+            drop(refused);
         }
-        is_taken || is_over
+        // What is canceled is not there any more: mostly it is we who asked for that.
+        return is_over;
+    };
+    let is_taken = watch.put(answer);
+    if is_over || !is_taken {
+        let ended = locked(open).by_id.remove(&id);
+        drop(ended);
+    }
+    is_taken || is_over
+}
+
+impl OpenWatches {
+    /// The watch that an answer is for, which the server knows once it says so.
+    fn note(&mut self, answer: &WatchResponse) -> Option<Arc<WatchAnswers>> {
+        let (watch, is_known) = self.by_id.get_mut(&answer.watch_id)?;
+        *is_known |= answer.created;
+        Some(Arc::clone(&watch.0))
+    }
+
+    /// Takes out the watches that the server does not know yet.
+    fn take_unknown(&mut self) -> Vec<AnswerSender> {
+        let unknown = self.by_id.extract_if(|_, (_, is_known)| !*is_known);
+        unknown.map(|(_, (watch, _))| watch).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Wake};
+
     use futures_util::FutureExt;
 
     use super::*;
 
-    fn open(ids: &[i64]) -> (OpenWatches, Vec<Arc<WatchAnswers>>) {
+    fn open(ids: &[i64]) -> (Mutex<OpenWatches>, Vec<Arc<WatchAnswers>>) {
         let mut open = OpenWatches::default();
         let watches = ids.iter().map(|id| {
             let answers = Arc::<WatchAnswers>::default();
@@ -247,7 +271,7 @@ mod tests {
             answers
         });
         let watches = watches.collect();
-        (open, watches)
+        (open.into(), watches)
     }
 
     fn answer(watch_id: i64) -> WatchResponse {
@@ -256,13 +280,13 @@ mod tests {
 
     #[test]
     fn a_watch_that_is_not_read_is_ended_and_stops_no_other() {
-        let (mut open, watches) = open(&[1, 2]);
+        let (open, watches) = open(&[1, 2]);
         let next = |watch: usize| watches[watch].next().now_or_never();
         for _ in 0..QUEUE {
-            assert!(open.deliver(answer(1)));
+            assert!(deliver(&open, answer(1)));
         }
-        assert!(!open.deliver(answer(1)), "the server is to end it");
-        assert!(open.deliver(answer(2)) && !open.by_id.contains_key(&1));
+        assert!(!deliver(&open, answer(1)), "the server is to end it");
+        assert!(deliver(&open, answer(2)) && !locked(&open).by_id.contains_key(&1));
         assert!(next(1).is_some_and(|answer| answer.is_some()));
         for _ in 0..QUEUE {
             assert!(next(0).is_some_and(|answer| answer.is_some()));
@@ -273,16 +297,54 @@ mod tests {
 
     #[test]
     fn a_refusal_without_a_number_ends_what_waits_for_its_beginning() {
-        let (mut open, _watches) = open(&[1, 2]);
-        open.deliver(WatchResponse { created: true, ..answer(1) });
-        open.deliver(WatchResponse { created: true, canceled: true, ..answer(-1) });
-        assert_eq!(open.by_id.keys().collect::<Vec<_>>(), [&1]);
+        let (open, _watches) = open(&[1, 2]);
+        deliver(&open, WatchResponse { created: true, ..answer(1) });
+        deliver(&open, WatchResponse { created: true, canceled: true, ..answer(-1) });
+        assert_eq!(locked(&open).by_id.keys().collect::<Vec<_>>(), [&1]);
     }
 
     #[test]
     fn the_answer_to_a_cancel_ends_no_watch_that_is_about_to_begin() {
-        let (mut open, _watches) = open(&[2, 3]);
-        assert!(open.deliver(WatchResponse { canceled: true, ..answer(1) }), "it is gone already");
-        assert_eq!(open.by_id.len(), 2);
+        let (open, _watches) = open(&[2, 3]);
+        assert!(
+            deliver(&open, WatchResponse { canceled: true, ..answer(1) }),
+            "it is gone already"
+        );
+        assert_eq!(locked(&open).by_id.len(), 2);
+    }
+
+    /// Fails where it is woken or dropped while the watches are locked.
+    struct WokenUnlocked(Arc<Mutex<OpenWatches>>);
+
+    impl Wake for WokenUnlocked {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for WokenUnlocked {
+        fn drop(&mut self) {
+            assert!(self.0.try_lock().is_ok(), "the watches are locked");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_is_woken_while_the_watches_are_unlocked() {
+        let (open, watches) = open(&[1, 2]);
+        let open = Arc::new(open);
+        // The last that holds one of these is who wakes it.
+        let wait = |watch: usize| {
+            let mut next = Box::pin(watches[watch].next());
+            let waker = Arc::new(WokenUnlocked(Arc::clone(&open))).into();
+            assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            next
+        };
+        let next = wait(0);
+        deliver(&open, WatchResponse { created: true, ..answer(1) });
+        assert!(next.now_or_never().is_some_and(|answer| answer.is_some()));
+        let next = wait(0);
+        deliver(&open, WatchResponse { canceled: true, ..answer(1) });
+        assert!(next.now_or_never().is_some_and(|answer| answer.is_some()));
+        let next = wait(1);
+        deliver(&open, WatchResponse { created: true, canceled: true, ..answer(-1) });
+        assert_eq!(next.now_or_never(), Some(None));
     }
 }
