@@ -1,5 +1,6 @@
 //! TCP, then TLS if the address asks for it.
 
+use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ use super::files;
 use super::settings::TlsSettings;
 use super::stream::ServerStream;
 use super::words;
+use crate::off_thread::off_thread;
 
 /// What HTTP/2 is called where TLS chooses the protocol.
 #[cfg(feature = "_grpc")]
@@ -51,9 +53,11 @@ async fn read(
     protocols: &'static [&'static [u8]],
 ) -> Result<ClientConfig, ConnectFailure> {
     let of = settings.clone();
-    let read = tokio::task::spawn_blocking(move || files::read(&of, protocols)).await;
-    let ended = |_| Err("the runtime shuts down".to_owned());
-    read.unwrap_or_else(ended).map_err(|why| ConnectFailure::Tls(TlsFailure::Ours(why)))
+    match off_thread(move || Ok(files::read(&of, protocols))).await {
+        Ok(read) => read.map_err(|why| ConnectFailure::Tls(TlsFailure::Ours(why))),
+        // Which is not for want of anything in our files.
+        Err(closed) => Err(ConnectFailure::Tcp(io::Error::other(closed))),
+    }
 }
 
 async fn shake_hands(
