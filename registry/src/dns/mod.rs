@@ -3,27 +3,6 @@
 //! For headless services of Kubernetes and plain networks, where no registry server runs. The records
 //! are asked for again when their time to live has passed; a list is as fresh as that, because DNS
 //! tells nobody of a change.
-//!
-//! | parameter | meaning | default |
-//! | --- | --- | --- |
-//! | `srv` | asks for SRV records, which have ports and weights; the address then has no port | `true` if the name begins with `_`, as in `dns://_grpc._tcp.shop.local` |
-//! | `family` | `ipv4` or `ipv6`: addresses of this kind alone, for names that have both kinds of one provider | both |
-//! | `server` | `IP` or `IP:PORT` of the name servers, separated by commas; names are then absolute, and the hosts file is not read | those of the system, with its search list and hosts file |
-//! | `min-ttl`, `max-ttl` | the bounds of the time after which records are asked for again, which is then up to a tenth longer | `5s`, `60s` |
-//! | `codecs`, `protocols` | what the providers speak, where it is not everything | unknown |
-//!
-//! **A failed or empty answer** changes nothing: the last list stays, is reported as not confirmed, and
-//! the log says so once; the name is asked for again with pauses that grow to `min-ttl`, at most to 4 s.
-//! That a name does not exist is no other answer than that; where the name is completed by a search list, no later
-//! domain takes the place of the one that was answered before. If only one kind of address fails, or one
-//! target of SRV records, its last addresses stay in the list.
-//!
-//! **SRV records** count with the lowest priority number that has addresses; the others are not used.
-//! A weight is multiplied by 100 and divided among the addresses of its target; 0 beside others becomes 1,
-//! and weights that are all 0 become 100.
-//!
-//! **Registering** succeeds and changes nothing, as with `static://`: who writes the records decides who
-//! is listed. An instance has its address as id, and no known start.
 
 mod ask;
 mod resolver;
@@ -45,7 +24,30 @@ use self::settings::DnsSettings;
 use crate::backend::{Backend, Demand, Session};
 use crate::{Pace, Registry, RegistryParams, RegistryUrl, supervise};
 
-/// The addresses of a name in DNS, the same for every service.
+/// The registry `dns://name:port`: the addresses of a name in DNS, the same for every service.
+///
+/// | parameter | meaning | default |
+/// | --- | --- | --- |
+/// | `srv` | asks for SRV records, which have ports and weights; the address then has no port | `true` if the name begins with `_`, as in `dns://_grpc._tcp.shop.local` |
+/// | `family` | `ipv4` or `ipv6`: addresses of this kind alone, for names that have both kinds of one provider | both |
+/// | `server` | `IP` or `IP:PORT` of the name servers, separated by commas; names are then absolute, and the hosts file is not read | those of the system, with its search list and hosts file |
+/// | `min-ttl`, `max-ttl` | the bounds of the time after which records are asked for again, which is then up to a tenth longer | `5s`, `60s` |
+/// | `codecs`, `protocols` | what the providers speak, where it is not everything | unknown |
+///
+/// **A failed or empty answer** changes nothing: the last list stays, is reported as not confirmed, and
+/// the log says so once; the name is asked for again with pauses that grow to `min-ttl`, at most to 4 s.
+/// That a name does not exist is no other answer than that; where the name is completed by a search list, no later
+/// domain takes the place of the one that was answered before. If only one kind of address fails, or one
+/// target of SRV records, its last addresses stay in the list.
+///
+/// **SRV records** count with the lowest priority number that has addresses; the others are not used.
+/// A weight is multiplied by 100 and divided among the addresses of its target; 0 beside others becomes 1,
+/// and weights that are all 0 become 100.
+///
+/// **Registering** succeeds and changes nothing, as with `static://`: who writes the records decides who
+/// is listed. An instance has its address as id, and no known start.
+///
+/// A list has up to 20,000 addresses. All questions that make one may take 5 s together.
 ///
 /// ```
 /// // Nothing is asked before first use.
