@@ -74,8 +74,12 @@ impl ServerCode {
     /// What it says, by its name at ZooKeeper, and what helps.
     pub(super) fn told(self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            Self::NoNode => "the node or one above it has gone (NONODE): see who removes nodes there",
-            Self::NoAuth => "no permission (NOAUTH): check user and password, and who made the node",
+            Self::NoNode => {
+                "the node or one above it has gone (NONODE): see who removes nodes there"
+            }
+            Self::NoAuth => {
+                "no permission (NOAUTH): check user and password, and who made the node"
+            }
             Self::BadVersion => "others change it all the time (BADVERSION): see who writes there",
             Self::NodeExists => "others make it all the time (NODEEXISTS): see who writes there",
             Self::NotEmpty => "there are nodes below it (NOTEMPTY): remove them",
@@ -313,7 +317,7 @@ pub(super) fn multi_code(body: Bytes) -> Result<Option<ServerCode>, NotJute> {
             break;
         }
         match ServerCode::of(body.int()?) {
-            None | Some(ServerCode::Other(KEPT_BACK | 0)) => {}
+            None | Some(ServerCode::Other(KEPT_BACK)) => {}
             Some(code) => return Ok(Some(code)),
         }
     }
