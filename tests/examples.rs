@@ -73,3 +73,20 @@ fn an_example_whose_reader_leaves_ends_without_a_panic() {
         assert!(!text(&output.stderr).contains("panicked"), "{name}: {}", text(&output.stderr));
     }
 }
+
+#[test]
+fn a_registry_that_cannot_be_is_told_by_the_argument_of_the_quickstart() {
+    let folder = example::build(&["quickstart"]);
+    for (address, told) in [
+        ("zk://127.0.0.1:1", "did you mean `zookeeper`?"),
+        ("dev://, dev://x y", "it contains blanks or control characters"),
+    ] {
+        let mut command = example::command(&folder.join("quickstart"));
+        let Output { status, stdout, stderr } =
+            command.args(["--registry", address]).output().unwrap();
+        assert_eq!((status.code(), &*text(&stdout)), (Some(2), ""), "{}", text(&stderr));
+        let told_of = text(&stderr);
+        assert!(told_of.contains("--registry") && told_of.contains(told), "{told_of}");
+        assert!(!told_of.contains("DUBHE_"), "{told_of}");
+    }
+}

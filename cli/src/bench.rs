@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::call::tell_doubtful_list;
 use crate::failure::{CommandResult, Failure};
 use crate::latency::Latencies;
 use crate::options::Options;
@@ -75,10 +76,14 @@ impl BenchCommand {
                  if that is meant"
             )));
         }
-        let load = Load::new(&self, client, arguments);
+        // What is known of a list goes with its last client, and is told after the load.
+        let load = Load::new(&self, client.clone(), arguments);
         let usual = if self.rate.is_some() { PACED_CALLERS } else { CALLERS };
         let callers = self.concurrency.unwrap_or(usual);
         let measured = load.run(callers.into()).await?;
+        if !options.json {
+            tell_doubtful_list(&consumer, service)?;
+        }
         Failure::told_if(!measured.is_complete(), self.print(options, &measured))
     }
 

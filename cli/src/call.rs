@@ -64,17 +64,22 @@ impl CallCommand {
         for (key, value) in beside.last().iter() {
             output::aside("metadata", &format!("{key}={value}"))?;
         }
-        // The providers are those of the list on disk, or of a registry that has gone.
-        let is_doubtful = |list: &DirectoryState| {
-            list.trouble.is_some() || matches!(list.source, Source::Cache { .. })
-        };
-        if let Some(list) = list.filter(is_doubtful) {
-            output::aside("note", &format!("list of providers: {list}"))?;
-        }
+        tell_doubtful_list(&consumer, &self.target.service)?;
         match is_one_way {
             true => output::text("sent\n"),
             false => output::json(&Ordered::reply(&client, &self.target.method, &result)),
         }
+    }
+}
+
+/// Notes that the providers are those of the list on disk, or of a registry that has gone, if they are.
+pub(crate) fn tell_doubtful_list(consumer: &Consumer, service: &ServiceKey) -> CommandResult {
+    let is_doubtful = |list: &DirectoryState| {
+        list.trouble.is_some() || matches!(list.source, Source::Cache { .. })
+    };
+    match consumer.directory_state(service).filter(is_doubtful) {
+        Some(list) => output::aside("note", &format!("list of providers: {list}")),
+        None => Ok(()),
     }
 }
 

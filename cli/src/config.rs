@@ -38,6 +38,9 @@ impl ConfigCommand {
         }
         let mut unheard = Vec::new();
         for service in &self.services {
+            if let Some(hint) = taken_for_method(&consumer, service).await {
+                output::aside("note", &hint)?;
+            }
             let rules = consumer.rules(service).await?;
             for rule in rules.settings {
                 settings.retain(|setting| setting.key != rule.key);
@@ -95,6 +98,20 @@ fn print(
 pub(crate) fn unheard_json(unheard: &[LostRegistry]) -> Value {
     let centre = |LostRegistry { address, error }: &LostRegistry| json!({ "address": &**address, "error": { "message": &**error } });
     unheard.iter().map(centre).collect()
+}
+
+/// What to say of `service` if nobody lists it, and what was written is a method of one that is listed.
+async fn taken_for_method(consumer: &Consumer, service: &ServiceKey) -> Option<String> {
+    let owner: ServiceKey = service.group().parse().ok()?;
+    let listed = consumer.services().await.ok()?;
+    let is_method = listed.contains(&owner) && !listed.contains(service);
+    is_method.then(|| {
+        format!(
+            "`{service}` is read as the service `{}` of the group `{owner}`: the rules of its methods \
+             are among those of `dubhe config {owner}`",
+            service.interface()
+        )
+    })
 }
 
 /// The name in it, or in the choice it belongs to, that only a program with that extension knows.

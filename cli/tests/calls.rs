@@ -213,6 +213,10 @@ async fn a_call_by_the_list_on_disk_says_that_the_registry_is_away() {
     let run = calling(false).await.code(0);
     assert_eq!(run.json(), json!({ "value": 99 }));
     run.says("note: list of providers: from cache").says("cannot connect to");
+    let args = ["--registry", &url, "bench", "test.Stock/left", "[\"a\", 1]", "--duration", "50ms"];
+    let mut bench = command(&[&args[..], &["--yes"]].concat());
+    bench.env("DUBHE_REGISTRY__CACHE", "true").env("DUBHE_REGISTRY__CACHE_DIR", folder.path());
+    run_with(bench, "").await.code(0).says("note: list of providers: from cache");
     let shown = calling(true).await.code(0).json();
     assert_eq!(shown["directory"]["source"], "cache");
     assert!(shown["directory"]["trouble"]["error"].is_string(), "{shown}");

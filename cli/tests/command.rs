@@ -302,3 +302,14 @@ async fn the_page_of_the_command_has_a_section_for_every_subcommand() {
         assert!(page.contains(&format!("\n$ dubhe {name}")), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_method_is_told_from_a_service_in_a_group() {
+    let (registry, _one) = shop().await;
+    let run = registry.dubhe(&["config", "test.Stock/left"]).await.code(0);
+    run.says("note: `test.Stock/left` is read as the service `left` of the group `test.Stock`")
+        .says("`dubhe config test.Stock`");
+    for service in ["test.Stock", "shop/test.Stock", "shop/left"] {
+        assert_eq!(registry.dubhe(&["config", service]).await.code(0).err, "");
+    }
+}

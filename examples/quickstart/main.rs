@@ -34,12 +34,19 @@ struct Options {
     callers: usize,
     /// A registry that runs already, in place of one of its own; it is not killed.
     registry: Option<String>,
+    /// The same without passwords.
+    registry_shown: String,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
-        let mut options =
-            Self { codec: "protobuf".into(), seconds: 10, callers: 64, registry: None };
+        let mut options = Self {
+            codec: "protobuf".into(),
+            seconds: 10,
+            callers: 64,
+            registry: None,
+            registry_shown: String::new(),
+        };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let (name, given) = match arg.split_once('=') {
@@ -58,12 +65,25 @@ impl Options {
                 "--codec" => options.codec = codec(value()?)?,
                 "--seconds" => options.seconds = number(value()?, 6)?,
                 "--callers" => options.callers = number(value()?, 1)? as usize,
-                "--registry" => options.registry = Some(value()?),
+                "--registry" => {
+                    let address = value()?;
+                    options.registry_shown =
+                        registries(&address).map_err(|error| error.to_string())?;
+                    options.registry = Some(address);
+                }
                 other => return Err(format!("unknown argument `{other}`")),
             }
         }
         Ok(options)
     }
+}
+
+/// One registry or several, as a configuration takes them, without passwords.
+fn registries(address: &str) -> Result<String, dubhe::Error> {
+    let layer = Layer::new().argument("--registry", "registry.address", address);
+    let sources = Sources { builder: layer, ..Sources::default() };
+    let consumer = dubhe::Consumer::builder().sources(sources).build()?;
+    Ok(consumer.config().registry.address.to_string())
 }
 
 fn codec(name: String) -> Result<String, String> {

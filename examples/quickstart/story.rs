@@ -5,7 +5,6 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dubhe::extend::RegistryUrl;
 use tokio::time::Instant;
 
 use crate::consumer::Report;
@@ -77,8 +76,8 @@ impl Director {
     async fn raise(options: &Options) -> Result<Self, BoxError> {
         let mut fleet = Fleet::new(options)?;
         let registry = match &options.registry {
-            Some(address) => {
-                say(&format!("registry  {}", RegistryUrl::parse(address)?))?;
+            Some(_) => {
+                say(&format!("registry  {}", options.registry_shown))?;
                 None
             }
             None => {

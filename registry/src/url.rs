@@ -263,6 +263,12 @@ fn read_host(text: &str) -> Result<Host, String> {
             ),
         }
     } else {
+        let is_of_ipv6 = |c: char| c.is_ascii_hexdigit() || c == ':' || c == '.';
+        if text.matches(':').count() > 1 && text.chars().all(is_of_ipv6) {
+            return Err(format!(
+                "`{text}` has more than one `:`: write an IPv6 address in brackets, such as [::1]:7000"
+            ));
+        }
         match text.split_once(':') {
             Some((name, port)) => (name, Some(port)),
             None => (text, None),
@@ -403,6 +409,9 @@ mod tests {
             ("dubhe://a:99999", "`99999` is not a port"),
             ("dubhe://:1", "host is empty"),
             ("dubhe://a,,b", "host is empty"),
+            ("dubhe://::1:7000", "write an IPv6 address in brackets, such as [::1]:7000"),
+            ("dubhe://a,fe80::1", "write an IPv6 address in brackets"),
+            ("dubhe://a:x:y", "`x:y` is not a port"),
             ("dubhe://[::1", "not closed"),
             ("dubhe://[zz]:1", "not an IPv6"),
             ("dubhe://a?k", "no `=`"),

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use super::collected::{Configurators, Declared, no_effect};
 use super::conditions::{ANY, ANY_HOST, AddressMatch, TextMatch};
-use super::fields::Fields;
+use super::fields::{Fields, wrong};
 use super::item::{Conditions, PartySide, RuleItem};
 use super::orders::Orders;
 use super::{override_url, text};
@@ -32,6 +32,7 @@ impl Configurators {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let mut all = match text::values(text)? {
             Value::Array(urls) => override_url::read_all(&urls)?,
+            url @ Value::String(_) => return Err(wrong("", &url, KEYS_OR_URLS)),
             values => read(&Fields::of(&values, "")?)?,
         };
         // Those for every host first, so that those for one are stronger; of the same host, by
@@ -41,6 +42,10 @@ impl Configurators {
         Ok(all)
     }
 }
+
+/// What a rule is, for who wrote a URL alone.
+const KEYS_OR_URLS: &str =
+    r#"an object with keys, or a JSON list such as ["override://HOST/SERVICE?KEY=VALUE"]"#;
 
 /// The keys of a rule; the last three are of other kinds of rules, and change nothing.
 const OF_RULE: [&str; 8] =
@@ -253,7 +258,18 @@ mod tests {
             ),
             (
                 item(json!({ "side": "consumer", "parameters": { "timeout": 0 } })),
-                "configs[0].parameters.timeout: `0` is not a number of milliseconds from 1 on",
+                "configs[0].parameters.timeout: `0` is not a number of milliseconds from 1 to",
+            ),
+            (
+                item(
+                    json!({ "side": "consumer", "parameters": { "timeout": 9_999_999_999_999_u64 } }),
+                ),
+                "is not a number of milliseconds from 1 to 4294967295, such as 3000",
+            ),
+            #[cfg(feature = "yaml")]
+            (
+                json!("override://0.0.0.0/a?timeout=1"),
+                "is not an object with keys, or a JSON list such as [\"override://HOST/SERVICE?KEY=VALUE\"]",
             ),
             (
                 item(json!({ "side": "consumer", "parameters": { "reserve.retries": [1] } })),

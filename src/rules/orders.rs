@@ -115,7 +115,7 @@ impl Orders {
     }
 }
 
-const MILLIS: &str = "a number of milliseconds from 1 on, such as 3000";
+const MILLIS: &str = "a number of milliseconds from 1 to 4294967295, such as 3000";
 
 /// Milliseconds as a duration of the configuration.
 fn millis(text: &str) -> Option<String> {

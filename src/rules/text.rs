@@ -58,6 +58,12 @@ fn yaml(text: &str) -> Result<Value, Error> {
         let why = [" at line ", ", set "]
             .iter()
             .fold(why, |why, end| why.split_once(end).map_or(why, |(before, _)| before));
+        let budget = format!(
+            "it has more than {MAX_VALUES} values, those that its aliases repeat among them, or more \
+             than {MAX_DEPTH} levels: split it, or write it without aliases"
+        );
+        let is_budget = why.starts_with("budget") || why.contains("replay");
+        let why = if is_budget { &budget } else { why };
         let (place, why) = (place.unwrap_or_default(), super::fields::printable(why));
         Error::invalid_config(format!("{place}it is malformed: {why}"))
     })
@@ -127,7 +133,9 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let steps: String = (0..300).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
         for text in [bomb, deep, steps] {
-            assert!(values(&text).unwrap_err().to_string().contains("malformed"));
+            let error = values(&text).unwrap_err().to_string();
+            assert!(error.contains("malformed"), "{error}");
+            assert!(!error.contains("udget") && !error.contains("Events"), "{error}");
         }
     }
 }

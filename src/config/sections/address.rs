@@ -3,6 +3,7 @@
 //!
 //! The part after a registry's scheme is interpreted by the registry.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -41,19 +42,30 @@ impl FromStr for RegistryAddress {
     type Err = ParseAddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fail = || ParseAddressError {
+        let fail = |why: &str| ParseAddressError {
             shown: registry::redacted(text),
-            expected: "a registry's address: write scheme://…, such as dev:// or static://HOST:PORT",
+            expected: format!("a registry's address: {why}").into(),
         };
-        let (scheme, rest) = text.split_once("://").ok_or_else(fail)?;
+        let form = "write scheme://…, such as dev:// or static://HOST:PORT";
+        let Some((scheme, _)) = text.split_once("://") else {
+            let registries = registry::builtin();
+            let begins =
+                |scheme: &&str| text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'));
+            let meant = registries.names().find(begins);
+            return Err(fail(
+                &meant.map_or(form.to_owned(), |scheme| format!("write {scheme}://…")),
+            ));
+        };
         if scheme.contains(|c: char| c.is_ascii_uppercase()) {
-            let expected = "a registry's address: write its scheme in small letters";
-            return Err(ParseAddressError { expected, ..fail() });
+            return Err(fail("write its scheme in small letters"));
+        }
+        let is_blank = |c: char| c.is_whitespace() || c.is_control();
+        if text.contains(is_blank) {
+            return Err(fail("it contains blanks or control characters, leave them out"));
         }
         let is_scheme = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
-        let is_blank = |c: char| c.is_whitespace() || c.is_control();
-        if scheme.is_empty() || !scheme.chars().all(is_scheme) || rest.contains(is_blank) {
-            return Err(fail());
+        if scheme.is_empty() || !scheme.chars().all(is_scheme) {
+            return Err(fail(form));
         }
         Ok(Self { text: text.to_owned(), scheme_end: scheme.len() })
     }
@@ -131,7 +143,8 @@ impl FromStr for AdvertisedAddress {
 fn not_advertised(text: &str) -> ParseAddressError {
     ParseAddressError {
         shown: registry::redacted(text),
-        expected: "an address to connect to: write a host, or HOST:PORT, that others can reach",
+        expected: "an address to connect to: write a host, or HOST:PORT, that others can reach"
+            .into(),
     }
 }
 
@@ -187,7 +200,7 @@ impl FromStr for HostName {
             Some(AdvertisedAddress { host, port: None }) => Ok(Self(host.to_ascii_lowercase())),
             _ => Err(ParseAddressError {
                 shown: registry::redacted(text),
-                expected: "the name of a host: write one without a port, such as shop.local",
+                expected: "the name of a host: write one without a port, such as shop.local".into(),
             }),
         }
     }
@@ -213,7 +226,7 @@ impl From<HostName> for String {
 pub struct ParseAddressError {
     /// The text without a possible password.
     shown: String,
-    expected: &'static str,
+    expected: Cow<'static, str>,
 }
 
 #[cfg(test)]
@@ -231,9 +244,19 @@ mod tests {
             let address: RegistryAddress = text.parse().unwrap();
             assert_eq!((address.scheme(), address.as_str()), (scheme, text));
         }
-        for text in ["", "dev", "dev:/", "://x", "dev://a b"] {
+        for text in ["", "dev", "://x", "a:secret", "my:/secret"] {
             let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
             assert!(message.contains("write scheme://…, such as dev://"), "{message}");
+        }
+        for (text, told) in [
+            ("dev:/", "write dev://…"),
+            ("etcd:127.0.0.1:2379", "write etcd://…"),
+            ("zookeeper:/127.0.0.1", "write zookeeper://…"),
+            ("dev://a b", "it contains blanks or control characters, leave them out"),
+            ("etcd://a:1, b:2", "it contains blanks or control characters, leave them out"),
+        ] {
+            let message = text.parse::<RegistryAddress>().unwrap_err().to_string();
+            assert!(message.ends_with(told), "{message}");
         }
         let message = "Dev://".parse::<RegistryAddress>().unwrap_err().to_string();
         assert!(message.ends_with("write its scheme in small letters"), "{message}");

@@ -127,16 +127,16 @@ impl RegistryAddresses {
 }
 
 /// The addresses in a text. A comma also separates the hosts of one address; another address begins
-/// with a scheme.
+/// with a scheme, perhaps after blanks.
 fn split(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut begun = 0;
     for (comma, _) in text.match_indices(',') {
-        let rest = &text[comma + 1..];
+        let rest = text[comma + 1..].trim_start();
         let word = rest.split(|c: char| !(c.is_ascii_alphanumeric() || "+-.".contains(c))).next();
         if word.is_some_and(|word| !word.is_empty() && rest[word.len()..].starts_with("://")) {
             found.push(&text[begun..comma]);
-            begun = comma + 1;
+            begun = text.len() - rest.len();
         }
     }
     found.push(&text[begun..]);
@@ -234,6 +234,8 @@ mod tests {
             ("static://a:1,b:2", vec!["static://a:1,b:2"]),
             ("dev://a,dubhe://h:1,h:2", vec!["dev://a", "dubhe://h:1,h:2"]),
             ("zookeeper://a,etcd+x://b", vec!["zookeeper://a", "etcd+x://b"]),
+            ("dev://a, dubhe://h:1,h:2,\n dns://b", vec!["dev://a", "dubhe://h:1,h:2", "dns://b"]),
+            ("dev://a, b:1", vec!["dev://a, b:1"]),
             ("", vec![""]),
             (",://", vec![",://"]),
         ] {
