@@ -193,9 +193,8 @@ impl SessionShared {
             end.get_or_insert(why);
             is_first
         });
-        // Dropped where no lock is held, as that wakes who waits.
-        let waiting = mem::take(&mut *locked(&self.waiting));
-        drop(waiting);
+        // Dropped after the lock, as that wakes who waits.
+        let _waiting = mem::take(&mut *locked(&self.waiting));
     }
 
     /// Reads a message and passes it on: an answer to its request, a list to the watches of its service.
