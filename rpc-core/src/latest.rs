@@ -335,9 +335,130 @@ impl std::error::Error for NoLater {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Weak;
+    use std::task::{Wake, Waker};
+
     use futures_util::FutureExt;
 
     use super::*;
+
+    /// A value or a waker that notes what becomes of it, and whether the channel can be used then.
+    struct NotesItsFate {
+        cell: Weak<Mutex<HeldValue<Option<Self>>>>,
+        notes: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl NotesItsFate {
+        fn note(&self, open: &'static str, locked: &'static str) {
+            // What goes with its channel cannot use it.
+            let Some(cell) = self.cell.upgrade() else { return };
+            let note = if cell.try_lock().is_ok() { open } else { locked };
+            self.notes.lock().unwrap().push(note);
+        }
+    }
+
+    impl Wake for NotesItsFate {
+        fn wake(self: Arc<Self>) {
+            self.note("woken", "woken in the lock");
+        }
+    }
+
+    impl Drop for NotesItsFate {
+        fn drop(&mut self) {
+            self.note("dropped", "dropped in the lock");
+        }
+    }
+
+    impl PartialEq for NotesItsFate {
+        fn eq(&self, other: &Self) -> bool {
+            Weak::ptr_eq(&self.cell, &other.cell)
+        }
+    }
+
+    /// A channel, what makes values and wakers for it, and what takes their notes.
+    fn noted()
+    -> (Latest<Option<NotesItsFate>>, impl Fn() -> NotesItsFate, impl Fn() -> Vec<&'static str>)
+    {
+        let (latest, notes) = (Latest::new(None), Arc::<Mutex<Vec<_>>>::default());
+        let (cell, taken) = (Arc::downgrade(&latest.0), Arc::clone(&notes));
+        let new = move || NotesItsFate { cell: Weak::clone(&cell), notes: Arc::clone(&notes) };
+        (latest, new, move || mem::take(&mut *taken.lock().unwrap()))
+    }
+
+    /// Has it wait with a waker that nothing else holds.
+    fn wait_with(waker: NotesItsFate, reader: &mut LatestReader<Option<NotesItsFate>>) {
+        let waker = Waker::from(Arc::new(waker));
+        assert!(reader.poll_changed(&Context::from_waker(&waker)).is_pending());
+    }
+
+    #[test]
+    fn values_that_are_replaced_or_refused_may_use_the_channel() {
+        let (latest, new, notes) = noted();
+        latest.send(Some(new()));
+        assert!(!latest.send_if_other(Some(new())));
+        assert_eq!(notes(), ["dropped"], "it is equal");
+        assert!(latest.send_if_other(None));
+        assert_eq!(notes(), ["dropped"]);
+        latest.send(Some(new()));
+        latest.send(None);
+        assert_eq!(notes(), ["dropped"]);
+    }
+
+    #[test]
+    fn wakers_may_use_the_channel_that_holds_them() {
+        let (latest, new, notes) = noted();
+        let mut reader = latest.subscribe();
+        wait_with(new(), &mut reader);
+        wait_with(new(), &mut reader);
+        assert_eq!(notes(), ["dropped"], "another has taken its place");
+        latest.send(None);
+        assert_eq!(notes(), ["woken", "dropped"]);
+        reader.mark_unchanged();
+        wait_with(new(), &mut reader);
+        drop(reader);
+        assert_eq!(notes(), ["dropped"], "its reader has gone");
+    }
+
+    #[test]
+    fn the_last_sender_that_goes_wakes_who_waits() {
+        let (latest, new, notes) = noted();
+        let (mut reader, last) = (latest.subscribe(), latest.clone());
+        wait_with(new(), &mut reader);
+        drop(latest);
+        assert_eq!(notes(), [""; 0], "there is another");
+        drop(last);
+        assert_eq!(notes(), ["woken", "dropped"]);
+        assert_eq!(reader.changed().now_or_never(), Some(Err(NoLater)));
+    }
+
+    #[test]
+    fn a_clone_of_a_reader_waits_beside_it() {
+        let (latest, new, notes) = noted();
+        let mut one = latest.subscribe();
+        let mut two = one.clone();
+        wait_with(new(), &mut one);
+        wait_with(new(), &mut two);
+        assert_eq!(notes(), [""; 0], "neither takes the place of the other");
+        latest.send(None);
+        assert_eq!(notes(), ["woken", "dropped", "woken", "dropped"]);
+    }
+
+    #[test]
+    fn what_counts_as_seen_is_no_news_and_what_came_last_is_also_without_senders() {
+        let (latest, mut reader) = Latest::channel(0);
+        latest.send(1);
+        assert!(reader.wait_for(|value| *value == 1).now_or_never().is_some());
+        assert!(!reader.has_changed(), "it was waited for");
+        latest.send(2);
+        assert!(reader.has_changed());
+        reader.mark_unchanged();
+        assert!(!reader.has_changed() && reader.changed().now_or_never().is_none());
+        latest.send(3);
+        drop(latest);
+        assert!(reader.has_changed());
+        assert_eq!(reader.changed().now_or_never(), Some(Ok(())));
+        assert!(!reader.has_changed());
+    }
 
     #[tokio::test]
     async fn each_reader_sees_a_change_once_and_the_latest_value() {

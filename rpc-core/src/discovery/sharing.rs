@@ -363,6 +363,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_who_asks_is_given_no_other_value() {
+        let mut pool = WeakPool::default();
+        let value = |value: &str| Arc::new(value.to_owned());
+        let one = pool.shared_at("place", value("one"), |new| new);
+        let other = pool.shared_last_at("place", value("other"));
+        assert_eq!((&**one, &**other, pool.known()), ("one", "other", 0));
+    }
+
+    #[test]
     fn a_list_keeps_its_own_source_and_length() {
         let before = list(&["north", "south"]);
         let age = std::time::Duration::from_secs(9);
