@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The first port that is chosen.
@@ -40,15 +41,20 @@ pub fn free_ports<const N: usize>() -> [u16; N] {
 }
 
 fn free_port() -> u16 {
-    let end = first_of_system().saturating_sub(ROOM);
-    let Some(count) = end.checked_sub(FIRST).filter(|count| *count >= FEWEST) else {
+    let Some(Range { start: first, end }) = ports_below(first_of_system()) else {
         return port_of_system();
     };
     // Others begin elsewhere.
-    let hash = RandomState::new().hash_one(());
-    let start = u16::try_from(hash % u64::from(count)).expect("it is less than a port");
-    let mut ports = (FIRST + start..end).chain(FIRST..FIRST + start);
+    let hash = RandomState::new().hash_one(()) % u64::from(end - first);
+    let start = first + u16::try_from(hash).expect("it is less than a port");
+    let mut ports = (start..end).chain(first..start);
     ports.find(|port| take_port(*port)).expect("loopback has a free port")
+}
+
+/// The ports to choose from, if the system hands out those from `first_of_system` on; `None` if they are too few.
+fn ports_below(first_of_system: u16) -> Option<Range<u16>> {
+    let end = first_of_system.saturating_sub(ROOM);
+    (end >= FIRST + FEWEST).then_some(FIRST..end)
 }
 
 fn port_of_system() -> u16 {
@@ -115,6 +121,24 @@ mod tests {
         let [port] = free_ports();
         assert!(port < first_of_system(), "the system may give it to any client");
         assert!(!take_port(port), "it is given twice");
+    }
+
+    #[test]
+    fn neither_a_port_nor_what_nacos_takes_above_it_is_the_systems() {
+        let nacos = 1000;
+        for first_of_system in [32_768, 49_152] {
+            let last = ports_below(first_of_system).unwrap().next_back().unwrap();
+            assert!(last + nacos < first_of_system, "{last} of those below {first_of_system}");
+        }
+        assert_eq!([0, 1024, 12_000].map(ports_below), [const { None }; 3], "they are too few");
+    }
+
+    #[test]
+    fn a_port_that_another_program_listens_at_is_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!take_port(port), "port {port} is in use");
+        assert!(!OURS.lock().unwrap().contains_key(&port));
     }
 
     #[cfg(target_os = "linux")]
