@@ -7,7 +7,7 @@ mod world;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use world::flaky::{Flaky, SERVICE};
 use world::instance;
 use world::log::{listen, logged};
@@ -37,6 +37,34 @@ async fn what_could_not_be_taken_off_the_list_is_taken_off_later_unless_it_is_wa
     .await;
     sleep(Duration::from_secs(60)).await;
     assert_eq!(flaky.listed(), ["b:1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_is_refused_shows_and_its_first_pause_is_short_each_time() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    let mut registered = guard.watch();
+    let mut pauses = Vec::new();
+    for refusals in [4, 1] {
+        flaky.0.refusals.store(refusals, Ordering::SeqCst);
+        soon(registered.wait_for(|is| !is)).await.unwrap();
+        let refused = Instant::now();
+        soon(registered.wait_for(|is| *is)).await.unwrap();
+        pauses.push(refused.elapsed());
+    }
+    // Timers count whole milliseconds.
+    let (four, one) = (Duration::from_millis(700), Duration::from_millis(121));
+    assert!(pauses[0] > four && pauses[1] <= one, "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_replaced_is_taken_off_the_list_however_often_that_fails_at_first() {
+    let (flaky, registry) = Flaky::new(true);
+    let guard = registry.register(instance(SERVICE, "a:1")).await.unwrap();
+    flaky.0.keeps.store(2, Ordering::SeqCst);
+    guard.update(instance(SERVICE, "b:1")).unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!((flaky.listed(), guard.is_registered()), (vec!["b:1".to_owned()], true));
 }
 
 #[tokio::test(start_paused = true)]

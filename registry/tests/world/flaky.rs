@@ -35,6 +35,8 @@ pub(crate) struct FlakyState {
     tries: Mutex<Vec<(String, Instant)>>,
     pub(crate) watches: AtomicUsize,
     pub(crate) refusals: AtomicUsize,
+    /// How often it does not take an instance off the list.
+    pub(crate) keeps: AtomicUsize,
 }
 
 impl Flaky {
@@ -53,6 +55,7 @@ impl Flaky {
             tries: Mutex::default(),
             watches: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
+            keeps: AtomicUsize::new(0),
         }));
         let registry = supervise(Arc::new(flaky.clone()), &config);
         (flaky, registry)
@@ -72,6 +75,15 @@ impl Flaky {
     pub(crate) fn forget(&self) {
         self.0.listed.lock().unwrap().clear();
         self.0.revision.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Fails as often as `times` says.
+fn fail_while(times: &AtomicUsize) -> Result<(), Error> {
+    let one_less = |n: usize| n.checked_sub(1);
+    match times.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+        Ok(_) => Err(Error::unreachable("not now")),
+        Err(_) => Ok(()),
     }
 }
 
@@ -98,11 +110,7 @@ impl Session for Flaky {
     async fn register(&self, instance: &Instance) -> Result<(), Error> {
         self.0.registers.fetch_add(1, Ordering::SeqCst);
         self.0.tries.lock().unwrap().push((instance.address.to_string(), Instant::now()));
-        let refuse = |n: usize| n.checked_sub(1);
-        let refusals = &self.0.refusals;
-        if refusals.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
-            return Err(Error::unreachable("not now"));
-        }
+        fail_while(&self.0.refusals)?;
         if instance.weight == 0 {
             return Err(Error::invalid_config("flaky:// takes none without weight"));
         }
@@ -114,6 +122,7 @@ impl Session for Flaky {
     }
 
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
+        fail_while(&self.0.keeps)?;
         self.0.listed.lock().unwrap().remove(&*instance.address);
         self.0.revision.fetch_add(1, Ordering::SeqCst);
         Ok(())
