@@ -62,3 +62,29 @@ impl<T> Default for Newest<T> {
         Self(Latest::new(WatchNews { value: None, puts: 0, doubt: None }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_doubt_is_news_and_so_is_its_end() {
+        let newest = Newest::default();
+        newest.put_if(5, |_, _| true);
+        let mut reader = newest.subscribe();
+        let mut next = || {
+            assert!(reader.has_changed(), "it is no news");
+            reader.borrow_and_update().clone()
+        };
+        newest.doubt(Error::unreachable("half of it is gone"));
+        let doubted = next();
+        assert_eq!((doubted.value, doubted.puts, doubted.doubt.is_some()), (Some(5), 1, true));
+        // One that is older says no less that there is a registry.
+        newest.put_if(3, |new, old| new > old);
+        let confirmed = next();
+        assert_eq!(
+            (confirmed.value, confirmed.puts, confirmed.doubt.is_some()),
+            (Some(5), 1, false)
+        );
+    }
+}

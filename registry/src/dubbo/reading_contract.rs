@@ -66,9 +66,12 @@ async fn a_reading_tells_whether_anything_has_changed(
     put("d", "1").await;
     mark = news(mark, &[("c", "1"), ("d", "1")]).await;
     if read == ReadOf::Values {
+        // As many as before, and nothing else is written between it and the reading.
+        put("d", "2").await;
+        mark = news(mark, &[("c", "1"), ("d", "2")]).await;
         remove("c").await;
         put("c", "2").await;
-        mark = news(mark, &[("c", "2"), ("d", "1")]).await;
+        mark = news(mark, &[("c", "2"), ("d", "2")]).await;
     }
     remove("c").await;
     remove("d").await;

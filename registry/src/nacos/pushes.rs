@@ -220,6 +220,28 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_the_same_time_as_the_last_is_not_late() {
+        let pushes = Pushes::default();
+        let mut list = pushes.follow_service("a");
+        for _ in 0..2 {
+            pushes.service(push("a", 5)).unwrap();
+            assert!(list.has_changed() && pushes.take_service("a").is_some());
+            list.mark_unchanged();
+        }
+    }
+
+    #[test]
+    fn each_of_several_followers_gets_the_list_and_one_alone_takes_it() {
+        let pushes = Pushes::default();
+        let followers = [(); 2].map(|()| pushes.follow_service("a"));
+        pushes.service(push("a", 1)).unwrap();
+        let hosts = || Some(pushes.take_service("a")?.read().unwrap().hosts.len());
+        assert_eq!(followers.each_ref().map(|_| hosts()), [Some(1); 2]);
+        assert!(!pushes.leave_service("a"));
+        assert_eq!([hosts(), hosts()], [Some(1), None]);
+    }
+
+    #[test]
     fn what_nobody_follows_any_more_is_forgotten() {
         let pushes = Pushes::default();
         let (first, second) = (pushes.follow_service("a"), pushes.follow_service("a"));
