@@ -42,6 +42,12 @@ struct ByRange {
     range_end: Vec<u8>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct DeletedRange {
+    #[prost(int64, tag = "2")]
+    keys: i64,
+}
+
 /// A client of its own, as of another process.
 fn client(etcd: &EtcdServer, lease: Duration, reconcile: Duration) -> Arc<dyn Registry> {
     let server = etcd.address();
@@ -146,19 +152,22 @@ async fn what_is_removed_by_hand_is_back_within_a_check() {
     let by_hand = open(&etcd).await;
     for (key, range_end) in [("/dubbo/", "/dubbo0"), ("/services/", "/services0")] {
         let all = ByRange { key: key.into(), range_end: range_end.into() };
-        order(&by_hand, "/etcdserverpb.KV/DeleteRange", &all).await;
+        let deleting = by_hand.link().call("/etcdserverpb.KV/DeleteRange", &all);
+        let deleted: DeletedRange = deleting.await.unwrap();
+        assert!(deleted.keys > 0, "{key}");
     }
-    shows(&mut list, &[], HEALED).await;
+    // Both levels: what comes back soon is seen to have gone by nobody.
+    let is_back = async {
+        for path in ["/dubbo/shop.Stock/providers", "/services/stock"] {
+            while by_hand.children(path, ReadOf::Names).await.unwrap().is_empty() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    timeout(HEALED, is_back).await.expect("it is not back");
     shows(&mut list, &["127.0.0.1:1"], HEALED).await;
     let services = reader.services().await.unwrap();
     assert_eq!(services, [ServiceKey::new(SERVICE)]);
-    // Its record, too, which is written after its URL.
-    let record = async {
-        while by_hand.children("/services/stock", ReadOf::Names).await.unwrap().is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(HEALED, record).await.expect("its record is not back");
 }
 
 #[tokio::test]
