@@ -252,36 +252,10 @@ mod tests {
             (json!({ "key": "a", "configs": [7] }), "configs[0]: `7` is not an object"),
             (item(json!({ "side": "both" })), "configs[0].side: unknown side `both`"),
             (item(json!({ "side": "consumer" })), "configs[0].parameters: it is empty, write what"),
-            (
-                item(json!({ "side": "consumer", "parameters": { "timeout": "soon" } })),
-                "configs[0].parameters.timeout: `soon` is not a number of milliseconds",
-            ),
-            (
-                item(json!({ "side": "consumer", "parameters": { "timeout": 0 } })),
-                "configs[0].parameters.timeout: `0` is not a number of milliseconds from 1 to",
-            ),
-            (
-                item(
-                    json!({ "side": "consumer", "parameters": { "timeout": 9_999_999_999_999_u64 } }),
-                ),
-                "is not a number of milliseconds from 1 to 4294967295, such as 3000",
-            ),
             #[cfg(feature = "yaml")]
             (
                 json!("override://0.0.0.0/a?timeout=1"),
                 "is not an object with keys, or a JSON list such as [\"override://HOST/SERVICE?KEY=VALUE\"]",
-            ),
-            (
-                item(json!({ "side": "consumer", "parameters": { "reserve.retries": [1] } })),
-                "configs[0].parameters.reserve.retries: `[1]` is not a text or a number",
-            ),
-            (
-                item(json!({ "side": "consumer", "parameters": { "weight": -1 } })),
-                "configs[0].parameters.weight: `-1` is not a weight",
-            ),
-            (
-                item(json!({ "side": "consumer", "parameters": { "disabled": "no" } })),
-                "configs[0].parameters.disabled: `no` is not true or false",
             ),
             (
                 item(json!({
@@ -305,6 +279,27 @@ mod tests {
         ] {
             let error = error(rule);
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_parameter_is_told_with_its_place() {
+        for (key, value, told) in [
+            ("timeout", json!("soon"), "`soon` is not a number of milliseconds"),
+            (
+                "timeout",
+                json!(0),
+                "`0` is not a number of milliseconds from 1 to 4294967295, such as",
+            ),
+            ("timeout", json!(9_999_999_999_999_u64), "is not a number of milliseconds from 1 to"),
+            ("reserve.retries", json!([1]), "`[1]` is not a text or a number"),
+            ("weight", json!(-1), "`-1` is not a weight"),
+            ("disabled", json!("no"), "`no` is not true or false"),
+        ] {
+            let item = json!({ "side": "consumer", "parameters": { key: value } });
+            let error = error(json!({ "configVersion": "v3.0", "key": "a", "configs": [item] }));
+            let place = format!("configs[0].parameters.{key}: ");
+            assert!(error.contains(&place) && error.contains(told), "{error}");
         }
     }
 
