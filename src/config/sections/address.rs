@@ -53,7 +53,7 @@ impl FromStr for RegistryAddress {
                 |scheme: &&str| text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with(':'));
             let meant = registries.names().find(begins);
             return Err(fail(
-                &meant.map_or(form.to_owned(), |scheme| format!("write {scheme}://…")),
+                &meant.map_or_else(|| form.to_owned(), |scheme| format!("write {scheme}://…")),
             ));
         };
         if scheme.contains(|c: char| c.is_ascii_uppercase()) {
