@@ -66,10 +66,12 @@ impl Listening {
     ) -> Result<Self, Error> {
         let provider = &config.provider;
         let mut routes = RegistryRoutes::of(config, registries);
-        routes.look_up(LOOKUP).await;
         // What is advertised then needs no route.
         let is_told = provider.advertise.is_some()
             || provider.bind.is_some_and(|bind| !bind.is_unspecified());
+        if !is_told || routes.are_needed_by_rules() {
+            routes.look_up(LOOKUP).await;
+        }
         let route = match best_of(routes.sources()) {
             Some(route) => route,
             None if is_told => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

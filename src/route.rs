@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::{self, StreamExt as _};
 use registry::{Registry, RegistryUrl};
 use rpc_core::{Backoff, Error};
 use tokio::net::lookup_host;
@@ -20,6 +21,9 @@ pub(crate) const SEARCH: Duration = Duration::from_secs(1);
 
 /// How long it takes until what was not found is looked for again, the first time and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Servers of one registry that are looked up at the same time.
+const AT_ONCE: usize = 16;
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -40,6 +44,8 @@ struct Route {
     registry: String,
     /// Its servers, as `host:port`; any port will do, as nothing is sent.
     servers: Vec<String>,
+    /// Whether it may have rules that name this machine.
+    has_rules: bool,
     /// The address of the interface from which packets leave, if it is known.
     source: Option<IpAddr>,
 }
@@ -56,7 +62,8 @@ impl RegistryRoutes {
                 false => servers_of(address.as_str()).unwrap_or_else(|_| vec![address.to_string()]),
             };
             let source = servers.is_empty().then_some(LOOPBACK);
-            Route { registry: address.to_string(), servers, source }
+            let has_rules = registry.config_center().is_some();
+            Route { registry: address.to_string(), servers, has_rules, source }
         });
         Self { all: all.collect(), resolve: look_up }
     }
@@ -85,15 +92,23 @@ impl RegistryRoutes {
         hosts
     }
 
-    /// Whether all are known.
+    /// Whether rules may name this machine by an address.
+    pub(crate) fn are_needed_by_rules(&self) -> bool {
+        self.all.iter().any(|route| route.has_rules)
+    }
+
+    /// Whether all are known by which rules may name this machine.
     pub(crate) fn are_known(&self) -> bool {
-        self.all.iter().all(|route| route.source.is_some())
+        self.unknown().next().is_none()
+    }
+
+    fn unknown(&self) -> impl Iterator<Item = &Route> {
+        self.all.iter().filter(|route| route.has_rules && route.source.is_none())
     }
 
     /// Warns of those that are not known, if there are any.
     pub(crate) fn warn(&self) {
-        let unknown = self.all.iter().filter(|route| route.source.is_none());
-        let registries: Vec<&str> = unknown.map(|route| &*route.registry).collect();
+        let registries: Vec<&str> = self.unknown().map(|route| &*route.registry).collect();
         if !registries.is_empty() {
             tracing::warn!(
                 target: "dubhe::config",
@@ -122,11 +137,16 @@ impl Route {
     /// Asks for all servers at the same time; the first in their order to which a route leads decides.
     async fn look_up(&mut self, deadline: Instant, resolve: Resolve) {
         let ask = |server: &String| timeout_at(deadline, resolve(server.clone()));
-        let found = join_all(self.servers.iter().map(ask)).await;
-        self.source = found.into_iter().flatten().find_map(|mut targets| {
+        let mut found = stream::iter(self.servers.iter().map(ask)).buffered(AT_ONCE);
+        // None waits for those that come after the first.
+        while let Some(targets) = found.next().await {
+            let mut targets = targets.unwrap_or_default();
             targets.sort_by_key(SocketAddr::is_ipv6);
-            targets.into_iter().find_map(source_towards)
-        });
+            self.source = targets.into_iter().find_map(source_towards);
+            if self.source.is_some() {
+                return;
+            }
+        }
     }
 }
 
@@ -167,7 +187,7 @@ mod tests {
     fn towards(url: &str, resolve: Resolve) -> RegistryRoutes {
         let (registry, servers) = (url.to_owned(), servers_of(url).unwrap());
         let source = servers.is_empty().then_some(LOOPBACK);
-        RegistryRoutes { all: vec![Route { registry, servers, source }], resolve }
+        RegistryRoutes { all: vec![Route { registry, servers, has_rules: true, source }], resolve }
     }
 
     /// A name server that knows nobody, and never answers for `silent`.
@@ -215,6 +235,10 @@ mod tests {
             assert_eq!(routes.sources().next(), Some(LOOPBACK), "{url}");
             assert!(begun.elapsed() <= SEARCH + Duration::from_millis(1), "{url}");
         }
+        let (mut routes, begun) =
+            (towards("zookeeper://127.0.0.1,silent", of_nobody), Instant::now());
+        routes.look_up(SEARCH).await;
+        assert_eq!((routes.sources().next(), begun.elapsed()), (Some(LOOPBACK), Duration::ZERO));
     }
 
     #[tokio::test(start_paused = true)]
@@ -243,7 +267,10 @@ mod tests {
         };
         routes.clone().search(found).await;
         assert_eq!(looks.get(), 2);
-        // Nobody needs it any more.
+        // Nobody needs it any more, or never did.
+        let mut without_rules = towards("dubhe://nobody:1", of_nobody);
+        without_rules.all[0].has_rules = false;
+        assert!(without_rules.are_known());
         towards("dubhe://nobody:1", of_nobody).search(|_| false).await;
     }
 }

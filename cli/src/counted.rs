@@ -6,6 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use dubhe::{Consumer, Error, ServiceKey};
 use tokio::time::{Instant, timeout_at};
 
+/// So many services in a row that cannot be listed are enough to know that of the rest.
+const ENOUGH: usize = 50;
+
 /// A service, counted.
 #[derive(Default)]
 pub(crate) struct CountedService {
@@ -20,6 +23,8 @@ pub(crate) struct ServiceCounts {
     pub(crate) services: BTreeMap<ServiceKey, CountedService>,
     /// The services that the registry cannot list, and why.
     pub(crate) unread: Vec<(ServiceKey, Error)>,
+    /// How many of the last could not be listed.
+    failed_in_row: usize,
 }
 
 impl ServiceCounts {
@@ -47,15 +52,26 @@ impl ServiceCounts {
     }
 
     async fn add(&mut self, consumer: &Consumer, service: &ServiceKey) -> Result<(), Error> {
+        if self.failed_in_row >= ENOUGH
+            && let Some((_, error)) = self.unread.last()
+        {
+            let error = error.clone();
+            self.unread.push((service.clone(), error));
+            return Ok(());
+        }
         let instances = match consumer.instances(service).await {
             Ok(instances) => instances,
             Err(error) => {
                 // One that has gone cannot list the others either, and each would take its time.
-                consumer.services().await?;
+                if self.failed_in_row == 0 {
+                    consumer.services().await?;
+                }
+                self.failed_in_row += 1;
                 self.unread.push((service.clone(), error));
                 return Ok(());
             }
         };
+        self.failed_in_row = 0;
         let counted = self.services.entry(service.clone()).or_default();
         counted.instances = instances.len();
         let applications = instances.into_iter().map(|instance| instance.application.to_string());

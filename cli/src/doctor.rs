@@ -109,7 +109,7 @@ pub(crate) async fn counted(consumer: &Consumer, services: &[ServiceKey]) -> Dia
     const REMEDY: &str = "do what the cause says";
     let all = services.len();
     let deadline = Some(Instant::now() + COUNT);
-    let ServiceCounts { services, unread } =
+    let ServiceCounts { services, unread, .. } =
         match ServiceCounts::of(consumer, services, deadline).await {
             Ok(counts) => counts,
             Err(error) => {

@@ -44,7 +44,7 @@ impl LsCommand {
 
 async fn services(consumer: &Consumer, options: &Options) -> CommandResult {
     let named = consumer.services().await?;
-    let ServiceCounts { services: mut rows, unread } =
+    let ServiceCounts { services: mut rows, unread, .. } =
         ServiceCounts::of(consumer, &named, None).await?;
     let (served, silent) = told(consumer).await?;
     served.into_iter().for_each(|it| rows.entry(it).or_default().instances += 1);

@@ -2,7 +2,6 @@
 //! passes over long lists.
 
 use rpc_core::Error;
-use tokio::task::JoinError;
 
 /// Items above which work on them counts as long: it takes a millisecond or more.
 const MANY: usize = 512;
@@ -17,19 +16,8 @@ const MANY: usize = 512;
 pub(crate) async fn off_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    joined(tokio::task::spawn_blocking(work).await)?
-}
-
-/// What came of such work, whose end was waited for.
-///
-/// # Errors
-/// The runtime shuts down.
-///
-/// # Panics
-/// As the work does.
-pub(crate) fn joined<T>(done: Result<T, JoinError>) -> Result<T, Error> {
-    match done {
-        Ok(done) => Ok(done),
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
         Err(ended) => match ended.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Err(Error::closed("the runtime shuts down")),

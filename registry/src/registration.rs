@@ -102,8 +102,8 @@ impl Registration {
     /// Takes the instance off the list and waits for the registry's answer, at most 3 s.
     ///
     /// # Errors
-    /// The registry is away, or the runtime has ended in which it was registered; the instance then leaves the list once
-    /// the registry is back, or when its lease runs out.
+    /// The registry is away, or was shut down before it answered, or the runtime has ended in which it was registered; the
+    /// instance then leaves the list once the registry is back, or when its lease runs out.
     ///
     /// # Cancel safety
     /// The instance is unregistered even if the future is dropped.
@@ -112,8 +112,8 @@ impl Registration {
         match timeout(UNREGISTER_LIMIT, self.outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(Error::closed(
-                "the runtime has ended in which this was registered: the instance leaves the list when its \
-                 lease runs out",
+                "the registry was shut down before it answered, or the runtime has ended in which this was \
+                 registered: the instance leaves the list when its lease runs out",
             )),
             Err(_) => Err(Error::unreachable(
                 "the registry did not confirm within 3 s that the instance is off its list",

@@ -147,7 +147,7 @@ impl RegistryUrl {
             return Err(self.wrong(&format!("{scheme}:// takes no {what}, {remedy}")));
         }
         if !self.path.is_empty() {
-            let path = Encoded(&self.path, "%?@");
+            let path = Encoded { text: &self.path, special: "%?@" };
             let why = format!("{scheme}:// takes no path, leave out `/{path}`");
             return Err(self.wrong(&why));
         }
@@ -210,12 +210,12 @@ impl fmt::Display for RegistryUrl {
             }
         }
         if !self.path.is_empty() {
-            write!(f, "/{}", Encoded(&self.path, "%?@"))?;
+            write!(f, "/{}", Encoded { text: &self.path, special: "%?@" })?;
         }
         let mut before = '?';
         for name in PLACES {
             if let Some(value) = self.query.get(name) {
-                write!(f, "{before}{name}={}", Encoded(value, "%?@&"))?;
+                write!(f, "{before}{name}={}", Encoded { text: value, special: "%?@&" })?;
                 before = '&';
             }
         }
@@ -224,12 +224,15 @@ impl fmt::Display for RegistryUrl {
 }
 
 /// A text as an address has it: these characters, and what cannot be seen, as `%XX`.
-struct Encoded<'a>(&'a str, &'a str);
+struct Encoded<'a> {
+    text: &'a str,
+    special: &'a str,
+}
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() || c.is_whitespace() || self.1.contains(c) {
+        for c in self.text.chars() {
+            if c.is_control() || c.is_whitespace() || self.special.contains(c) {
                 for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                     write!(f, "%{byte:02X}")?;
                 }

@@ -346,13 +346,18 @@ fn an_unknown_parameter_of_the_configuration_is_refused() {
 async fn nothing_is_found_wrong_with_a_registry_that_works() {
     for place in places("diagnosis").await {
         let (ours, theirs) = (place.open(), place.open());
-        let _listed = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
+        let listed = ours.register(instance("shop.Inventory", "a:1")).await.unwrap();
         let seen = theirs.diagnose().await;
         let failed: Vec<_> = seen.iter().filter(|seen| seen.has_failed()).collect();
         assert!(failed.is_empty(), "{theirs:?}: {failed:?}");
         let session = seen.iter().find(|seen| seen.check == "session");
         let session = session.unwrap_or_else(|| panic!("{theirs:?}: {seen:?}"));
         assert_eq!(session.result, CheckResult::Ok, "{session}");
+        // A look at a registry in use costs nothing of what it has registered.
+        ours.diagnose().await;
+        assert!(listed.is_registered(), "{ours:?}");
+        let left = theirs.list(&key("shop.Inventory")).await.unwrap();
+        assert_eq!(left.len(), 1, "{ours:?}");
         ours.shutdown().await;
         theirs.shutdown().await;
     }

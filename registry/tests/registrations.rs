@@ -28,6 +28,7 @@ async fn what_could_not_be_taken_off_the_list_is_taken_off_later_unless_it_is_wa
     }
     let _back = registry.register(instance(SERVICE, "b:1")).await.unwrap();
     assert_eq!(flaky.listed(), ["a:1", "b:1"]);
+    assert_eq!(flaky.unregistered(), [""; 0]);
     flaky.0.is_up.send_replace(true);
     soon(async {
         while flaky.listed() != ["b:1"] {
@@ -36,7 +37,10 @@ async fn what_could_not_be_taken_off_the_list_is_taken_off_later_unless_it_is_wa
     })
     .await;
     sleep(Duration::from_secs(60)).await;
-    assert_eq!(flaky.listed(), ["b:1"]);
+    assert_eq!(
+        (flaky.listed(), flaky.unregistered()),
+        (vec!["b:1".to_owned()], vec!["a:1".to_owned()])
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,9 @@ use tokio::time::Instant;
 /// The least time between two warnings about one list.
 const TOLD_EVERY: Duration = Duration::from_secs(600);
 
+/// The most that is named of what instances speak, and of what one of them speaks.
+const NAMED: usize = 8;
+
 /// What was told of one list.
 #[derive(Debug, Default)]
 pub(super) struct UncallableTeller {
@@ -31,7 +34,10 @@ impl UncallableTeller {
             return;
         }
         let (count, protocols) = &self.about;
-        let spoken: Vec<String> = protocols.iter().map(|names| names.join("+")).collect();
+        let mut spoken: Vec<String> = protocols.iter().take(NAMED).map(spoken_by).collect();
+        if protocols.len() > NAMED {
+            spoken.push(format!("and {} more", protocols.len() - NAMED));
+        }
         tracing::warn!(
             target: "dubhe::directory",
             %service,
@@ -56,6 +62,13 @@ impl UncallableTeller {
         (self.told, self.about) = (Some(now), about);
         true
     }
+}
+
+fn spoken_by(protocols: &Arc<[String]>) -> String {
+    let named = |name: &String| name.chars().take(40).collect::<String>();
+    let more = if protocols.len() > NAMED { "+…" } else { "" };
+    let named: Vec<_> = protocols.iter().take(NAMED).map(named).collect();
+    named.join("+") + more
 }
 
 #[cfg(test)]

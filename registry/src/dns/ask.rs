@@ -18,9 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::resolver::{DnsResolver, NoAnswer};
 use super::settings::{DnsSettings, Family, RecordKind};
-use crate::off_thread::joined;
 
-/// The limit of all questions that make one list.
+/// The limit of all that makes one list: the name servers of this machine are read, and asked.
 pub(super) const LOOK_UP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How many targets of SRV records are asked for at once.
@@ -131,7 +130,13 @@ impl Asker {
             ));
         };
         self.opening = None;
-        joined(opened).unwrap_or_else(|closed| Err(closed.to_string()))
+        opened.unwrap_or_else(|ended| {
+            Err(match ended.is_panic() {
+                true => "the name servers of this machine are not read, as their reader panics"
+                    .to_owned(),
+                false => "the runtime shuts down".to_owned(),
+            })
+        })
     }
 
     fn failed(&self, why: &str) -> Error {

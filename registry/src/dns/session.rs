@@ -53,14 +53,19 @@ impl DnsSession {
         let mut answers = self.last.subscribe();
         let known = answers.wait_for(Option::is_some).await;
         let known = known.ok().and_then(|known| known.clone());
-        let LastAnswer { outcome, next_by } =
-            known.ok_or_else(|| Error::closed("the session ended"))?;
-        if outcome.is_ok() && next_by < Instant::now() {
-            let (registry, late) = (&self.settings.address, next_by.elapsed());
-            let why = format!("registry {registry}: what was answered last is {late:.0?} too old");
-            return Err(Error::unreachable(why));
+        self.newest(known.ok_or_else(|| Error::closed("the session ended"))?)
+    }
+
+    /// What `last` says, unless the next one is overdue.
+    fn newest(&self, last: LastAnswer) -> Result<Arc<DnsAnswer>, Error> {
+        if last.outcome.is_ok() && last.next_by < Instant::now() {
+            let (registry, late) = (&self.settings.address, last.next_by.elapsed());
+            return Err(Error::unreachable(format!(
+                "registry {registry}: what was answered last is {late:.0?} too old: see that nothing blocks the \
+                 runtime in which the name is asked for"
+            )));
         }
-        outcome
+        last.outcome
     }
 
     fn listing(&self, service: &ServiceKey, answer: &DnsAnswer) -> Listing {
@@ -100,8 +105,8 @@ impl Session for DnsSession {
         answers.mark_changed();
         while answers.changed().await.is_ok() {
             // Taken out: whoever is told of a list is told while the channel is open to others.
-            let outcome = answers.borrow_and_update().as_ref().map(|last| last.outcome.clone());
-            match outcome {
+            let last = answers.borrow_and_update().clone();
+            match last.map(|last| self.newest(last)) {
                 Some(Ok(answer)) => updates.put(self.listing(service, &answer)),
                 Some(Err(error)) => updates.doubt(error),
                 None => {}

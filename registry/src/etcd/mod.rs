@@ -8,6 +8,7 @@
 //! session.rs   connection, login, lease
 //! tree.rs      keys as a tree of nodes; children.rs what is below a path, joint_ranges.rs reads that come together
 //! watches.rs   many watches on one stream
+//! own_leases.rs the leases of sessions before, which the next may give back
 //! examine.rs   what one server tells of itself
 //! messages.rs  etcd's messages; words.rs what its errors mean
 //! ```

@@ -14,6 +14,9 @@ use crate::lock::locked;
 /// Sessions that are remembered; an outage leaves one or two.
 const MOST: usize = 16;
 
+/// The longest that a lease is remembered, whatever its server says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The leases of the sessions of one registry.
 #[derive(Debug, Default)]
 pub(super) struct OwnLeases(Mutex<VecDeque<OwnLease>>);
@@ -30,7 +33,7 @@ impl OwnLeases {
     /// Notes the lease of a new session, which lasts so long without a renewal.
     pub(super) fn note(&self, number: i64, lasts: Duration) {
         let mut leases = locked(&self.0);
-        let now = Instant::now();
+        let (now, lasts) = (Instant::now(), lasts.min(LONGEST));
         for lease in leases.iter_mut() {
             // Servers that were away count all its time again; and again if they choose a leader then.
             lease.over = now + lease.lasts * 2;
@@ -77,6 +80,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn many_sessions_leave_the_last_few_leases() {
         let leases = OwnLeases::default();
+        // What a server says is no number to count with.
+        leases.note(7, Duration::from_secs(u64::MAX));
         for number in 0..100 {
             leases.note(number, Duration::from_secs(30));
         }

@@ -26,8 +26,9 @@ const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 /// What many forget, because TLS of gRPC is another setting.
 const LOGIN_TLS: &str = "logins go over TLS too, for which Nacos needs server.ssl.enabled=true";
 
-/// How long a login may take: less than all that a server may take to let us in, so that it is the login that is told.
-const LIMIT: Duration = Duration::from_millis(1500);
+/// How long a login may take at each of its two places: together less than all that a server may take to let us in, so that
+/// it is the login that is told.
+const LIMIT: Duration = Duration::from_millis(900);
 
 /// The pause before a login that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@
 //! while one publication is under way, whatever comes waits for the next, which takes it all.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -63,6 +64,8 @@ pub(super) struct Naming {
     /// What is known of the lists that it stands on, of consumers and of all others.
     consumer_lists: KnownLists,
     provider_lists: KnownLists,
+    /// Whether the log says that lists cannot be looked at.
+    has_told_looks: AtomicBool,
     /// How long a check holds that a service's list has our instances.
     check_holds: Duration,
     /// Held while a subscription begins or, for writing, ends: in this order they reach the server.
@@ -85,6 +88,7 @@ impl Naming {
             listed: Mutex::default(),
             consumer_lists: KnownLists::default(),
             provider_lists: KnownLists::up_to(LONGEST_UNREAD),
+            has_told_looks: AtomicBool::new(false),
             check_holds,
             subscribing: RwLock::default(),
             leaving,
@@ -113,7 +117,6 @@ impl Naming {
             if refusal.code != 0 {
                 // It may be this host that the server does not take; it must not cost the others their place.
                 own.remove(key);
-                self.forget_empty(service, &own);
             }
             let doing = format!("cannot register in `{service}`");
             match refusal.code {
@@ -255,9 +258,21 @@ impl Naming {
         list
     }
 
-    /// The list of a service if it comes in time. That it is refused says nothing of what was registered.
+    /// The list of a service if it comes in time. That it is refused says nothing of what was registered, and is told
+    /// once.
     async fn looked(&self, service: &str) -> Option<UnreadList> {
-        timeout(LOOK_LIMIT, self.query(service)).await.ok()?.ok()
+        let list = timeout(LOOK_LIMIT, self.query(service)).await.ok()?;
+        let refused = |refusal: &NacosRefusal| {
+            if refusal.code != 0 && !self.has_told_looks.swap(true, Ordering::Relaxed) {
+                let (registry, why) = (self.connection.registry(), &refusal.why);
+                tracing::warn!(
+                    target: "dubhe::registry",
+                    registry, service, why,
+                    "it cannot be seen whether what is registered is listed: let the user read the service"
+                );
+            }
+        };
+        list.inspect_err(refused).ok()
     }
 
     /// What paces the looks at a list. Consumers stand on many long lists, whose entries nobody needs for a call: they do
@@ -448,7 +463,7 @@ fn is_last_page(page_no: usize, names: usize, count: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use tokio::task::JoinSet;
     use tokio::time;
@@ -523,6 +538,27 @@ mod tests {
         // It is as if it had never been there.
         naming.put("shop", "a", &host).await.unwrap();
         assert!(matches!(naming.known("shop", "a").await, KnownHost::Listed(_)));
+    }
+
+    #[tokio::test]
+    async fn who_was_listed_before_a_refusal_is_taken_off_the_list() {
+        let (_, listener) = listen().await;
+        let address = listener.local_addr().unwrap().to_string();
+        let (asked, mut tasks) = (Arc::<AtomicUsize>::default(), JoinSet::new());
+        let counted = Arc::clone(&asked);
+        tasks.spawn(play(listener, move |kind| match kind {
+            "InstanceRequest" if counted.fetch_add(1, Ordering::Relaxed) == 1 => {
+                Some(r#"{"resultCode":500,"errorCode":400,"message":"it is illegal"}"#)
+            }
+            _ => Some(DONE),
+        }));
+        let naming = naming_at(&address).await;
+        let mut host = NacosHost { ip: "10.0.0.1".to_owned(), port: 1, ..NacosHost::default() };
+        naming.put("shop", "a", &host).await.unwrap();
+        host.weight = 7.0;
+        naming.put("shop", "a", &host).await.unwrap_err();
+        naming.remove("shop", "a").await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3, "the server was asked to take it off");
     }
 
     #[tokio::test]

@@ -105,7 +105,8 @@ impl Settings {
             (Ok(Err(error)), None) => Err(error),
             // Whatever else came of it says less than the refusal does.
             (_, last) => {
-                let why = last.map_or_else(|| "it took too long".to_owned(), |last| last.why);
+                let late = || "no change stays in time".to_owned();
+                let why = last.map_or_else(late, |last| last.why);
                 let why = format!("it is not taken, or others change it all the time: {why}");
                 Err(self.error("cannot set", setting, &NacosRefusal { code: 0, why }))
             }

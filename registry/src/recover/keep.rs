@@ -12,7 +12,7 @@ use rpc_core::{Error, Instance, LatestReader};
 use tokio::sync::{oneshot, watch};
 use tokio::time::sleep;
 
-use super::link::{HeldPlace, Link, State, until_closing};
+use super::link::{Counted, HeldPlace, Link, State, until_closing};
 use super::pace::RetryPause;
 use crate::backend::Session;
 use crate::registration::Wanted;
@@ -27,6 +27,7 @@ pub(crate) async fn keep(
     mut wanted: watch::Receiver<Wanted>,
     registered: watch::Sender<bool>,
     done: oneshot::Sender<Result<(), Error>>,
+    counted: Counted,
 ) {
     let mut task = Keep {
         state: link.state.subscribe(),
@@ -34,6 +35,7 @@ pub(crate) async fn keep(
         sent: Vec::new(),
         is_late: false,
         told: None,
+        is_due: false,
         held: None,
         link,
     };
@@ -54,6 +56,12 @@ pub(crate) async fn keep(
     registered.send_replace(false);
     // An error only means that no caller waits for the answer.
     let _ = done.send(task.remove().await);
+    // It is no provider any more.
+    drop(counted);
+    if task.sent.is_empty() {
+        return;
+    }
+    let Some(_leaving) = task.link.leave() else { return };
     tokio::select! {
         () = task.remove_later() => {}
         () = until_closing(&mut closing) => {}
@@ -72,6 +80,8 @@ struct Keep {
     is_late: bool,
     /// Why it is not registered, as it was logged last.
     told: Option<String>,
+    /// Whether sessions are to be opened again at the next look, if nobody has by then.
+    is_due: bool,
     /// Has others leave alone what is listed for it.
     held: Option<HeldPlace>,
 }
@@ -79,18 +89,14 @@ struct Keep {
 impl Keep {
     /// Registers `instance`; returns when to look again.
     async fn ensure(&mut self, instance: &Instance, registered: &watch::Sender<bool>) -> Duration {
+        // Before there is a session: then who has left it over, and takes it off the list, is ready, too.
+        self.held = Some(self.link.hold(instance));
         let state = self.state.borrow_and_update().clone();
         let Some(session) = state.session() else {
             self.is_late |= matches!(state, State::Down(_));
             registered.send_if_modified(|is| mem::replace(is, false));
-            if matches!(state, State::Down(_)) && self.link.is_left() {
-                // With pauses, as it may not have been a runtime that ended it.
-                sleep(self.backoff.pause()).await;
-                let _ = self.link.begin();
-            }
-            return self.link.pace.reconcile;
+            return self.until_session(&state);
         };
-        self.held = Some(self.link.hold(instance));
         match self.list(&*session, instance).await {
             Ok(()) => {
                 registered.send_if_modified(|is| !mem::replace(is, true));
@@ -150,6 +156,19 @@ impl Keep {
         self.remove_from(&*session).await
     }
 
+    /// When to look again while there is no session.
+    fn until_session(&mut self, state: &State) -> Duration {
+        if !matches!(state, State::Down(_)) || !self.link.is_left() {
+            return self.link.pace.reconcile;
+        }
+        // With pauses, as it may not have been a runtime that ended the task that opens sessions.
+        if mem::replace(&mut self.is_due, true) {
+            self.is_due = false;
+            let _ = self.link.begin();
+        }
+        self.backoff.pause()
+    }
+
     /// Asks for what is left to be removed, again after each failure and in each session, until it is.
     async fn remove_later(&mut self) {
         while !self.sent.is_empty() {
@@ -157,14 +176,29 @@ impl Keep {
             let again = match state.session() {
                 Some(session) => match self.remove_from(&*session).await {
                     Ok(()) => return,
-                    Err(_) => self.backoff.pause(),
+                    Err(error) => self.until_removal(&error),
                 },
-                None => self.link.pace.reconcile,
+                None => self.until_session(&state),
             };
             tokio::select! {
                 _ = self.state.changed() => {}
                 () = sleep(again) => {}
             }
+        }
+    }
+
+    /// Tells why something is still listed, and says when to try again.
+    fn until_removal(&mut self, error: &Error) -> Duration {
+        let why = error.to_string();
+        if self.told.as_ref() != Some(&why) {
+            let left = self.sent.iter().map(|sent| format!("{} at {}", sent.service, sent.address));
+            let left = left.collect::<Vec<_>>().join(", ");
+            tracing::warn!(target: "dubhe::registry", left, %error, "not unregistered, trying again");
+            self.told = Some(why);
+        }
+        match error.is_invalid_config() || error.is_refused() {
+            true => self.link.until_reconcile(),
+            false => self.backoff.pause(),
         }
     }
 

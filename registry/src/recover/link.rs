@@ -20,7 +20,7 @@ use std::time::Duration;
 use rpc_core::{
     Error, Instance, Latest, LatestReader, ServiceKey, Snapshot, Source, ZONE, runtime,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -65,9 +65,14 @@ pub(crate) struct Link {
     since: Instant,
     /// When what belongs to the present session is checked first.
     first_check: Mutex<Instant>,
+    /// Turns of registrations that have ended and may be listed still.
+    leaving: Arc<Semaphore>,
     /// What is kept listed, and by how many.
     held: Mutex<HashMap<PlaceOfInstance, usize>>,
 }
+
+/// Most registrations that have ended and go on to be taken off the list.
+const MOST_LEAVING: usize = 1000;
 
 /// By which a registry tells instances apart: service, address and start.
 type PlaceOfInstance = (ServiceKey, Arc<str>, Arc<str>);
@@ -169,6 +174,7 @@ impl Link {
             opener: Mutex::new(None),
             since: Instant::now(),
             first_check: Mutex::new(Instant::now()),
+            leaving: Arc::new(Semaphore::new(MOST_LEAVING)),
             held: Mutex::default(),
         }
     }
@@ -178,6 +184,12 @@ impl Link {
         let place = place_of(instance);
         *locked(&self.held).entry(place.clone()).or_default() += 1;
         HeldPlace { link: Arc::clone(self), place }
+    }
+
+    /// A turn to take off the list, later, what could not be taken off; `None` if very many have one. What is left then
+    /// ends with the session.
+    pub(super) fn leave(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.leaving).try_acquire_owned().ok()
     }
 
     /// Whether anybody keeps `instance` listed.

@@ -90,11 +90,8 @@ impl Registry for Supervised {
         let (is_registered, mut registered) = watch::channel(false);
         let (done, outcome) = oneshot::channel();
         let counted = Counted::new(&link);
-        let kept = keep::keep(Arc::clone(&link), wanted.subscribe(), is_registered, done);
-        self.tasks.spawn(async move {
-            let _counted = counted;
-            kept.await;
-        });
+        let (link_of_task, wanted_of_task) = (Arc::clone(&link), wanted.subscribe());
+        self.tasks.spawn(keep::keep(link_of_task, wanted_of_task, is_registered, done, counted));
         // A registry that is down is not an error: the guard's task goes on.
         let _ = timeout(link.pace.settle, async {
             let mut state = link.state.subscribe();

@@ -1,9 +1,9 @@
 //! TCP, then TLS if the address asks for it.
 
-use std::io;
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
@@ -13,7 +13,6 @@ use super::files;
 use super::settings::TlsSettings;
 use super::stream::ServerStream;
 use super::words;
-use crate::off_thread::off_thread;
 
 /// What HTTP/2 is called where TLS chooses the protocol.
 #[cfg(feature = "_grpc")]
@@ -53,11 +52,16 @@ async fn read(
     protocols: &'static [&'static [u8]],
 ) -> Result<ClientConfig, ConnectFailure> {
     let of = settings.clone();
-    match off_thread(move || Ok(files::read(&of, protocols))).await {
-        Ok(read) => read.map_err(|why| ConnectFailure::Tls(TlsFailure::Ours(why))),
-        // Which is not for want of anything in our files.
-        Err(closed) => Err(ConnectFailure::Tcp(io::Error::other(closed))),
-    }
+    let failure = match spawn_blocking(move || files::read(&of, protocols)).await {
+        Ok(Ok(config)) => return Ok(config),
+        Ok(Err(why)) => TlsFailure::Ours(why),
+        // Neither is for want of anything in our files, so it is no refusal.
+        Err(ended) if ended.is_panic() => {
+            TlsFailure::Theirs("the files of TLS are not read, as their reader panics".to_owned())
+        }
+        Err(_) => TlsFailure::Theirs("the runtime shuts down".to_owned()),
+    };
+    Err(ConnectFailure::Tls(failure))
 }
 
 async fn shake_hands(

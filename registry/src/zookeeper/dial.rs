@@ -20,6 +20,9 @@ const NAMED: usize = 3;
 /// The longest that all servers together may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// How long each of the others may take once a server has refused us.
+const AFTER_REFUSAL: Duration = Duration::from_millis(250);
+
 /// The servers of one ensemble.
 #[derive(Debug)]
 pub(super) struct Servers {
@@ -95,10 +98,17 @@ impl Servers {
         let mut addresses: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
         addresses.shuffle(&mut rand::rng());
         let mut failed = Vec::new();
+        let mut limit = self.timeout;
         for address in &addresses {
-            match self.open_at(address, ticket.as_ref()).await {
+            match self.open_at(address, ticket.as_ref(), limit).await {
                 Ok(client) => return Ok(client),
-                Err(failure) => failed.push((*address, failure)),
+                Err(failure) => {
+                    if failure.is_refusal() {
+                        // It is to be told while a program still starts.
+                        limit = limit.min(AFTER_REFUSAL);
+                    }
+                    failed.push((*address, failure));
+                }
             }
         }
         // With the session that we bring, a server hangs up if its transactions are older than what
@@ -107,7 +117,7 @@ impl Servers {
             |failure: &DialFailure| matches!(failure, DialFailure::Open(OpenFailure::Silent));
         let shut_out = failed.iter_mut().find(|(_, failure)| is_shut_out(failure));
         if let Some((address, failure)) = shut_out.filter(|_| ticket.is_some()) {
-            match self.open_at(address, None).await {
+            match self.open_at(address, None, self.timeout).await {
                 Ok(client) => return Ok(client),
                 Err(without_ticket) => *failure = without_ticket,
             }
@@ -135,6 +145,7 @@ impl Servers {
         &self,
         address: &str,
         ticket: Option<&Arc<SessionTicket>>,
+        limit: Duration,
     ) -> Result<ZooKeeperClient, DialFailure> {
         let opening = async {
             match self.try_open(address, ticket).await {
@@ -145,7 +156,7 @@ impl Servers {
                 opened => opened,
             }
         };
-        timeout(self.timeout, opening).await.unwrap_or(Err(DialFailure::TooSlow))
+        timeout(limit, opening).await.unwrap_or(Err(DialFailure::TooSlow))
     }
 
     async fn try_open(

@@ -33,6 +33,8 @@ pub(crate) struct FlakyState {
     pub(crate) registers: AtomicUsize,
     /// What was to be registered, and when.
     tries: Mutex<Vec<(String, Instant)>>,
+    /// What was taken off the list.
+    unregistered: Mutex<Vec<String>>,
     pub(crate) watches: AtomicUsize,
     pub(crate) refusals: AtomicUsize,
     /// How often it does not take an instance off the list.
@@ -53,6 +55,7 @@ impl Flaky {
             connects: AtomicUsize::new(0),
             registers: AtomicUsize::new(0),
             tries: Mutex::default(),
+            unregistered: Mutex::default(),
             watches: AtomicUsize::new(0),
             refusals: AtomicUsize::new(0),
             keeps: AtomicUsize::new(0),
@@ -63,6 +66,10 @@ impl Flaky {
 
     pub(crate) fn listed(&self) -> Vec<String> {
         self.0.listed.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub(crate) fn unregistered(&self) -> Vec<String> {
+        self.0.unregistered.lock().unwrap().clone()
     }
 
     /// The pauses between the attempts to register an instance.
@@ -123,6 +130,7 @@ impl Session for Flaky {
 
     async fn unregister(&self, instance: &Instance) -> Result<(), Error> {
         fail_while(&self.0.keeps)?;
+        self.0.unregistered.lock().unwrap().push(instance.address.to_string());
         self.0.listed.lock().unwrap().remove(&*instance.address);
         self.0.revision.fetch_add(1, Ordering::SeqCst);
         Ok(())

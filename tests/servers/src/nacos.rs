@@ -264,13 +264,13 @@ impl Nacos {
         false
     }
 
-    /// The last of what it printed.
     /// What it writes of itself, as long as it exists.
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
         log_of(self.home.path())
     }
 
+    /// The last of what it printed.
     fn log(&self) -> String {
         let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<_> = log.lines().collect();

@@ -118,14 +118,16 @@ impl<'a> Scene<'a> {
             called && self.observer.is(&live) && newcomer.is(&live)
         };
         let begun = Instant::now();
-        while !(is_right() && serving().is_some()) && begun.elapsed() < PATIENCE {
+        let mut since = None;
+        while since.is_none() && begun.elapsed() < PATIENCE {
             pass(Duration::from_millis(5)).await;
+            since = serving().filter(|_| is_right());
         }
-        let (settled, since) = (Instant::now(), serving());
-        if since.is_none() {
+        let settled = Instant::now();
+        if since.is_none() && serving().is_none() {
             report.note("its servers take writes again", "not all of them", false);
         }
-        if !is_right() {
+        if since.is_none() {
             let state = self.consumer.directory_state(&ServiceKey::new(STORE));
             let figure =
                 format!("{live:?}; followed: {}; new: {newcomer}; {state:?}", self.observer);
