@@ -7,6 +7,7 @@
 mod address;
 mod connection;
 mod examine;
+mod followed_service;
 #[cfg(test)]
 mod live;
 mod login;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_core::{Error, LatestReader};
+use rpc_core::Error;
 use tokio::sync::{RwLock, mpsc};
 use tokio::time::timeout;
 
@@ -19,7 +19,7 @@ use super::messages::{
     ServiceQueryRequest, SubscribeServiceRequest, without_group,
 };
 use super::own_hosts::{CheckPause, Done, KnownLists, NextStep, OwnHosts, off_list};
-use super::pushes::NewestList;
+use super::pushes::Pushes;
 use super::refusal::{NacosRefusal, code};
 use super::unread_list::UnreadList;
 use crate::lock::locked;
@@ -337,19 +337,16 @@ impl Naming {
         self.connection.ask_list(&query).await
     }
 
-    /// Follows a service: the server pushes its list until the last that follows it is dropped.
-    pub(super) async fn follow(self: &Arc<Self>, service: &str) -> Result<FollowedService, Error> {
+    /// Has the server push the list of a service, which must be followed, and puts that of now.
+    pub(super) async fn begin_pushes(&self, service: &str) -> Result<(), Error> {
         let _order = self.subscribing.read().await;
-        let list = self.connection.pushes().follow_service(service);
-        let followed =
-            FollowedService { naming: Arc::clone(self), service: service.to_owned(), list };
         // Also if another follows it: that one may be waiting for the answer, or have been given up.
         let asked = self.in_time(self.connection.ask_list(&self.subscription(service, true))).await;
         let list = asked.map_err(|refusal| {
             self.connection.error(&format!("cannot follow `{service}`"), &refusal)
         })?;
-        self.connection.pushes().put(service, list);
-        Ok(followed)
+        self.pushes().put(service, list);
+        Ok(())
     }
 
     fn subscription<'a>(
@@ -374,6 +371,17 @@ impl Naming {
             // If it fails, pushes that nobody follows are ignored.
             let _ = self.in_time(self.connection.ask(&self.subscription(service, false))).await;
         }
+    }
+
+    /// What the server pushes.
+    pub(super) fn pushes(&self) -> &Pushes {
+        self.connection.pushes()
+    }
+
+    /// Has the pushes of a service end that nobody follows.
+    pub(super) fn end_pushes(&self, service: String) {
+        // Full: the server pushes on, and that is ignored.
+        let _ = self.leaving.try_send(service);
     }
 
     /// The names of all services of the group.
@@ -412,36 +420,6 @@ impl Naming {
 
     fn own(&self, service: &str) -> Arc<OwnHosts> {
         Arc::clone(locked(&self.listed).entry(service.to_owned()).or_default())
-    }
-}
-
-/// A service that is followed.
-#[derive(Debug)]
-pub(super) struct FollowedService {
-    naming: Arc<Naming>,
-    service: String,
-    list: LatestReader<NewestList>,
-}
-
-impl FollowedService {
-    /// The newest list, unless it was taken already.
-    pub(super) fn take(&mut self) -> Option<UnreadList> {
-        self.list.mark_unchanged();
-        self.naming.connection.pushes().take_service(&self.service)
-    }
-
-    /// Waits for a list that was not taken; says whether one may still come.
-    pub(super) async fn changed(&mut self) -> bool {
-        self.list.changed().await.is_ok()
-    }
-}
-
-impl Drop for FollowedService {
-    fn drop(&mut self) {
-        if self.naming.connection.pushes().leave_service(&self.service) {
-            // Full: the server pushes on, and that is ignored.
-            let _ = self.naming.leaving.try_send(std::mem::take(&mut self.service));
-        }
     }
 }
 
@@ -569,7 +547,7 @@ mod tests {
         tasks.spawn(play(listener, |kind| (kind != "SubscribeServiceRequest").then_some(DONE)));
         let naming = naming_at(&address).await;
         time::pause();
-        let both = async { tokio::join!(naming.follow("shop"), naming.unsubscribe("other")) };
+        let both = async { tokio::join!(naming.begin_pushes("shop"), naming.unsubscribe("other")) };
         let (followed, ()) = timeout(SUBSCRIBE_LIMIT * 3, both).await.expect("they come to an end");
         let error = followed.unwrap_err().to_string();
         assert!(error.contains("no answer within 4s") && error.contains("shop"), "{error}");

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep};
 
 use super::connection::NacosConnection;
+use super::followed_service::FollowedService;
 use super::messages::{NacosHost, NacosService};
 use super::naming::{KnownHost, Naming};
 use super::place::{Place, interface_of, is_application};
@@ -190,7 +191,8 @@ impl NodeTree for NacosTree {
         }
         let place = Arc::new(place);
         // Boxed, what is done now and then takes no room while nothing is to be done.
-        let mut followed = Box::pin(self.naming.follow(service_of(&place))).await?;
+        let mut followed =
+            Box::pin(FollowedService::begin(&self.naming, service_of(&place))).await?;
         loop {
             // It is pushed once more soon after it is followed, as it was.
             if let Some(list) = followed.take().filter(|list| !sink.confirm(list.mark())) {
