@@ -69,7 +69,7 @@ impl Listening {
         // What is advertised then needs no route.
         let is_told = provider.advertise.is_some()
             || provider.bind.is_some_and(|bind| !bind.is_unspecified());
-        if !is_told || routes.are_needed_by_rules() {
+        if !is_told || provider.bind.is_none() || routes.are_needed_by_rules() {
             routes.look_up(LOOKUP).await;
         }
         let route = match best_of(routes.sources()) {

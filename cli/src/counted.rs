@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dubhe::{Consumer, Error, ServiceKey};
 use tokio::time::{Instant, timeout_at};
 
-/// So many services in a row that cannot be listed are enough to know that of the rest.
+/// After so many services in a row that cannot be listed, one of as many is tried.
 const ENOUGH: usize = 50;
 
 /// A service, counted.
@@ -52,10 +52,13 @@ impl ServiceCounts {
     }
 
     async fn add(&mut self, consumer: &Consumer, service: &ServiceKey) -> Result<(), Error> {
+        // Of the rest now and then one is tried: names that belong together stand together.
         if self.failed_in_row >= ENOUGH
+            && !self.failed_in_row.is_multiple_of(ENOUGH)
             && let Some((_, error)) = self.unread.last()
         {
             let error = error.clone();
+            self.failed_in_row += 1;
             self.unread.push((service.clone(), error));
             return Ok(());
         }
@@ -63,10 +66,10 @@ impl ServiceCounts {
             Ok(instances) => instances,
             Err(error) => {
                 // One that has gone cannot list the others either, and each would take its time.
-                if self.failed_in_row == 0 {
+                self.failed_in_row += 1;
+                if self.failed_in_row.is_power_of_two() {
                     consumer.services().await?;
                 }
-                self.failed_in_row += 1;
                 self.unread.push((service.clone(), error));
                 return Ok(());
             }

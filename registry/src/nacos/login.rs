@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use rpc_core::Error;
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::tls::{self, ServerStream, TlsSettings};
 
@@ -26,9 +26,9 @@ const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 /// What many forget, because TLS of gRPC is another setting.
 const LOGIN_TLS: &str = "logins go over TLS too, for which Nacos needs server.ssl.enabled=true";
 
-/// How long a login may take at each of its two places: together less than all that a server may take to let us in, so that
-/// it is the login that is told.
-const LIMIT: Duration = Duration::from_millis(900);
+/// How long a login may take, at both of its places together: less than all that a server may take to let us in, so that it is
+/// the login that is told.
+const LIMIT: Duration = Duration::from_millis(1800);
 
 /// The pause before a login that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -77,6 +77,7 @@ impl Login {
         if self.user.is_empty() {
             return Ok(None);
         }
+        let until = Instant::now() + LIMIT;
         for path in PATHS {
             let failed = |why: String| {
                 Error::unreachable(format!("registry {registry}: login at {http}: {why}"))
@@ -93,7 +94,7 @@ impl Login {
                 })
             };
             let late = |_| Err(failed(format!("no answer within {LIMIT:?}")));
-            let (status, body) = timeout(LIMIT, asked).await.unwrap_or_else(late)?;
+            let (status, body) = timeout_at(until, asked).await.unwrap_or_else(late)?;
             match status {
                 StatusCode::OK => {
                     let answer = serde_json::from_slice::<Answer>(&body);
@@ -248,7 +249,7 @@ mod tests {
                 _ => Err(Error::unreachable("not now")),
             }
         };
-        let _ = timeout(lasts * 3, keep_renewed(&token, log_in)).await;
+        let _ = tokio::time::timeout(lasts * 3, keep_renewed(&token, log_in)).await;
         let pauses: Vec<u64> = logins.borrow().windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!((700..=800).contains(&pauses[0]), "{pauses:?}");
         assert!(pauses[1..3].iter().all(|pause| *pause <= 6), "{pauses:?}");

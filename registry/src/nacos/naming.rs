@@ -113,11 +113,15 @@ impl Naming {
     ) -> Result<(), Error> {
         let own = self.own(service);
         let version = own.put(key, host)?;
-        self.settle(&own, service, version, Some(key)).await.map_err(|refusal| {
-            if refusal.code != 0 {
-                // It may be this host that the server does not take; it must not cost the others their place.
-                own.remove(key);
+        let outcome = self.settle(&own, service, version, Some(key)).await;
+        if outcome.as_ref().is_err_and(|refusal| refusal.code != 0) {
+            // It may be this host that the server does not take; it must not cost the others their place.
+            own.remove(key);
+            if own.turn().await.has_nothing() {
+                self.forget_empty(service, &own);
             }
+        }
+        outcome.map_err(|refusal| {
             let doing = format!("cannot register in `{service}`");
             match refusal.code {
                 code::ILLEGAL => self.connection.final_error(&doing, &refusal, remedy(&refusal)),
@@ -169,6 +173,7 @@ impl Naming {
         }
         let (hosts, newest) = own.hosts().map_err(NacosRefusal::silent)?;
         if let Err(refusal) = self.publish(service, &hosts).await {
+            done.fail(refusal.code == 0);
             let others = own.taken_hosts(key).map_err(NacosRefusal::silent)?;
             // One of those that came with it may be to blame, which is told by the rest.
             let Some(hosts) = others.filter(|_| refusal.code == code::ILLEGAL) else {
@@ -263,7 +268,8 @@ impl Naming {
     async fn looked(&self, service: &str) -> Option<UnreadList> {
         let list = timeout(LOOK_LIMIT, self.query(service)).await.ok()?;
         let refused = |refusal: &NacosRefusal| {
-            if refusal.code != 0 && !self.has_told_looks.swap(true, Ordering::Relaxed) {
+            if refusal.code == code::NO_RIGHT && !self.has_told_looks.swap(true, Ordering::Relaxed)
+            {
                 let (registry, why) = (self.connection.registry(), &refusal.why);
                 tracing::warn!(
                     target: "dubhe::registry",

@@ -62,6 +62,8 @@ pub(super) struct Done {
     version: u64,
     /// When that was last true.
     checked: Option<Instant>,
+    /// Whether something was published that was not answered, and may be there.
+    may_have: bool,
     /// Whether it was on the list then; else it was only published.
     was_listed: bool,
     /// How many hosts are on the list as it was read last.
@@ -316,6 +318,16 @@ impl Done {
     pub(super) fn is_lost(&self, off_list: usize) -> bool {
         let is_known = |known: &OffList| off_list <= known.hosts && Instant::now() < known.again;
         off_list > 0 && !self.off_list.as_ref().is_some_and(is_known)
+    }
+
+    /// A publication has failed, perhaps after the server took it.
+    pub(super) fn fail(&mut self, is_unanswered: bool) {
+        self.may_have |= is_unanswered;
+    }
+
+    /// Whether the server has never had anything.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.version == 0 && !self.may_have
     }
 
     /// The list could not be read now, and is not read again sooner than if it had been.

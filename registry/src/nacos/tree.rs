@@ -262,13 +262,9 @@ impl NacosTree {
             let service = service_of(&place);
             let (hosts, version) = naming.ours(service)?;
             let ours = nodes(&place, NacosService { hosts });
-            // Without any of ours it is asked for what others have there.
-            let list = match ours.is_empty() {
-                true => Some(naming.list(service).await?),
-                false => naming.look_at(service).await,
-            };
-            let Some(list) = list else {
-                // The connection that ours are on lives, or its end is about to be noticed.
+            let Some(list) = naming.look_at(service).await else {
+                // The connection that ours are on lives, or its end is about to be noticed. Who else is there is
+                // not known, and shows with the next look.
                 return Ok(Arc::new(by_name(ours)));
             };
             let values = read_list(&naming, &place, list, by_name).await?;

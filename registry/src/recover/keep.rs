@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rpc_core::{Error, Instance, LatestReader};
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::link::{Counted, HeldPlace, Link, State, until_closing};
 use super::pace::RetryPause;
@@ -35,7 +35,7 @@ pub(crate) async fn keep(
         sent: Vec::new(),
         is_late: false,
         told: None,
-        is_due: false,
+        reopens: None,
         held: None,
         link,
     };
@@ -62,6 +62,8 @@ pub(crate) async fn keep(
         return;
     }
     let Some(_leaving) = task.link.leave() else { return };
+    // What was told of its registration says nothing of its end.
+    task.told = None;
     tokio::select! {
         () = task.remove_later() => {}
         () = until_closing(&mut closing) => {}
@@ -80,8 +82,8 @@ struct Keep {
     is_late: bool,
     /// Why it is not registered, as it was logged last.
     told: Option<String>,
-    /// Whether sessions are to be opened again at the next look, if nobody has by then.
-    is_due: bool,
+    /// When sessions are to be opened again, if nobody has by then.
+    reopens: Option<Instant>,
     /// Has others leave alone what is listed for it.
     held: Option<HeldPlace>,
 }
@@ -159,14 +161,24 @@ impl Keep {
     /// When to look again while there is no session.
     fn until_session(&mut self, state: &State) -> Duration {
         if !matches!(state, State::Down(_)) || !self.link.is_left() {
+            self.reopens = None;
             return self.link.pace.reconcile;
         }
         // With pauses, as it may not have been a runtime that ended the task that opens sessions.
-        if mem::replace(&mut self.is_due, true) {
-            self.is_due = false;
-            let _ = self.link.begin();
+        let now = Instant::now();
+        match self.reopens {
+            Some(at) if at > now => at - now,
+            Some(_) => {
+                self.reopens = None;
+                let _ = self.link.begin();
+                self.link.pace.reconcile
+            }
+            None => {
+                let pause = self.backoff.pause();
+                self.reopens = Some(now + pause);
+                pause
+            }
         }
-        self.backoff.pause()
     }
 
     /// Asks for what is left to be removed, again after each failure and in each session, until it is.

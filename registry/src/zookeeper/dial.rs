@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::seq::SliceRandom;
 use rpc_core::Error;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::client::ZooKeeperClient;
 use super::open::{OpenFailure, SessionWish, open_session};
@@ -19,9 +19,6 @@ const NAMED: usize = 3;
 
 /// The longest that all servers together may take.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// How long each of the others may take once a server has refused us.
-const AFTER_REFUSAL: Duration = Duration::from_millis(250);
 
 /// The servers of one ensemble.
 #[derive(Debug)]
@@ -98,14 +95,15 @@ impl Servers {
         let mut addresses: Vec<&str> = self.addresses.iter().map(String::as_str).collect();
         addresses.shuffle(&mut rand::rng());
         let mut failed = Vec::new();
-        let mut limit = self.timeout;
+        // A refusal is to be told while a program still starts: all others have the time of one then.
+        let mut until = None;
         for address in &addresses {
-            match self.open_at(address, ticket.as_ref(), limit).await {
+            let left = until.map(|until: Instant| until.saturating_duration_since(Instant::now()));
+            match self.open_at(address, ticket.as_ref(), left.unwrap_or(self.timeout)).await {
                 Ok(client) => return Ok(client),
                 Err(failure) => {
-                    if failure.is_refusal() {
-                        // It is to be told while a program still starts.
-                        limit = limit.min(AFTER_REFUSAL);
+                    if failure.is_refusal() && until.is_none() {
+                        until = Some(Instant::now() + self.timeout);
                     }
                     failed.push((*address, failure));
                 }
