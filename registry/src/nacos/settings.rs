@@ -72,7 +72,7 @@ impl Settings {
         &self,
         setting: &NacosSetting,
     ) -> Result<Option<SettingValue>, Error> {
-        self.read(setting).await.map_err(|refusal| self.error("cannot read", setting, &refusal))
+        self.read(setting).await.map_err(|refusal| self.refused("read", setting, &refusal))
     }
 
     /// As [`value`](Self::value), of one that somebody has set just now.
@@ -134,7 +134,7 @@ impl Settings {
                 Ok(()) => continue,
                 Err(refusal) if is_final(&refusal) => {
                     *last = None;
-                    return Err(self.not_set(setting, &refusal));
+                    return Err(self.refused("set", setting, &refusal));
                 }
                 Err(refusal) => *last = Some(refusal),
             }
@@ -166,7 +166,7 @@ impl Settings {
                 return Ok(());
             }
         }
-        Err(self.not_set(setting, &refusal))
+        Err(self.refused("set", setting, &refusal))
     }
 
     /// Takes the value away, if there is one.
@@ -221,11 +221,11 @@ impl Settings {
                     return Ok(answer.content.map(|text| SettingValue { text, md5 }));
                 }
                 Err(refusal) if refusal.code == code::NOT_FOUND => return Ok(None),
-                Err(refusal) if refusal.code == code::BEING_CHANGED => sleep(READ_PAUSE).await,
+                Err(refusal) if is_being_changed(&refusal) => sleep(READ_PAUSE).await,
                 Err(refusal) => return Err(refusal),
             }
         }
-        let why = "it is being changed all the time".to_owned();
+        let why = "it is being modified all the time".to_owned();
         Err(NacosRefusal { code: code::BEING_CHANGED, why })
     }
 
@@ -248,13 +248,12 @@ impl Settings {
         self.connection.error(&format!("{doing} {setting}"), refusal)
     }
 
-    fn not_set(&self, setting: &NacosSetting, refusal: &NacosRefusal) -> Error {
-        let remedy = "use a name and a text that Nacos takes";
-        match refusal.code {
-            code::ILLEGAL => {
-                self.connection.final_error(&format!("cannot set {setting}"), refusal, remedy)
-            }
-            _ => self.error("cannot set", setting, refusal),
+    /// The error of what a server refuses to have done, for good or not.
+    fn refused(&self, what: &str, setting: &NacosSetting, refusal: &NacosRefusal) -> Error {
+        let (doing, remedy) = (format!("cannot {what}"), "use a name and a text that Nacos takes");
+        match refusal.code == code::ILLEGAL && !is_being_changed(refusal) {
+            true => self.connection.final_error(&format!("{doing} {setting}"), refusal, remedy),
+            false => self.error(&doing, setting, refusal),
         }
     }
 }
@@ -267,7 +266,13 @@ impl fmt::Display for NacosSetting {
 
 /// Whether a change that was refused so is refused again.
 fn is_final(refusal: &NacosRefusal) -> bool {
-    matches!(refusal.code, 0 | code::NO_RIGHT | code::ILLEGAL)
+    matches!(refusal.code, 0 | code::NO_RIGHT | code::ILLEGAL) && !is_being_changed(refusal)
+}
+
+/// Whether it is refused only for now. The code is also that of a name that is none; the text is Nacos' "requested file is
+/// being modified, please try later".
+fn is_being_changed(refusal: &NacosRefusal) -> bool {
+    refusal.code == code::BEING_CHANGED && refusal.why.contains("modified")
 }
 
 /// A configuration that is followed.
@@ -315,7 +320,8 @@ mod tests {
         let reads = [
             None,
             Some(r#"{"resultCode":500,"errorCode":300}"#),
-            Some(r#"{"resultCode":500,"errorCode":400}"#),
+            Some(r#"{"resultCode":500,"errorCode":400,"message":"it is being modified"}"#),
+            Some(r#"{"resultCode":500,"errorCode":400,"message":"it is illegal"}"#),
             Some(r#"{"resultCode":500,"errorCode":500,"message":"it cannot be read either"}"#),
         ];
         for (read_again, is_edit) in reads.into_iter().flat_map(|it| [(it, false), (it, true)]) {
